@@ -1,0 +1,117 @@
+#include "compat/settings/environment.h"
+
+#include <cstdlib>
+#include <string_view>
+
+#include "compat/settings/text.h"
+
+namespace compat::settings {
+namespace {
+
+std::string_view Variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+std::string Blame(const char* variable, std::string_view why) {
+  return std::string(variable) + ": " + std::string(why);
+}
+
+// Reads `variable` into `field` with `parse`, unless it is empty. Returns why not, or nothing.
+template <typename Field>
+std::string ReadScalar(const char* variable, Parsed<Field> (*parse)(std::string_view),
+                       Field& field) {
+  const std::string_view text = Variable(variable);
+  if (text.empty()) return "";
+  Parsed<Field> value = parse(text);
+  if (!value.ok()) return Blame(variable, value.message());
+  field = std::move(*value);
+  return "";
+}
+
+// The same for a list with ';' between its elements.
+template <typename Element>
+std::string ReadList(const char* variable, Parsed<Element> (*parse)(std::string_view),
+                     std::vector<Element>& list) {
+  for (const std::string& text : SplitEscaped(Variable(variable), ';')) {
+    // A separator at the end, or one too many, means nothing.
+    if (text.empty()) continue;
+    Parsed<Element> element = parse(text);
+    if (!element.ok()) return Blame(variable, element.message());
+    list.push_back(std::move(*element));
+  }
+  return "";
+}
+
+Parsed<std::string> ParsePath(std::string_view text) {
+  if (!text.starts_with('/')) return Refusal{Quoted(text) + " is not an absolute path"};
+  return std::string(text);
+}
+
+Parsed<bool> ParseSwitch(std::string_view text) {
+  if (text != "0" && text != "1") return Refusal{Quoted(text) + " is neither 0 nor 1"};
+  return text == "1";
+}
+
+std::string CheckDevices(std::vector<DeviceSettings>& devices) {
+  for (const DeviceSettings& device : devices) {
+    const Parsed<std::string> image = ParsePath(device.image);
+    if (!image.ok()) return Blame(kDevicesVariable, "image " + image.message());
+  }
+  const std::string problem = AssignGroups(devices);
+  return problem.empty() ? problem : Blame(kDevicesVariable, problem);
+}
+
+template <typename Element>
+std::string WriteList(const char* variable, const std::vector<Element>& list) {
+  std::string assignment = std::string(variable) + "=";
+  for (const Element& element : list) {
+    if (&element != &list.front()) assignment += ';';
+    assignment += Escape(ToString(element), ';');
+  }
+  return assignment;
+}
+
+}  // namespace
+
+bool EnvironmentAsksForHost() {
+  return !Variable(kBackendVariable).empty() || !Variable(kDevicesVariable).empty() ||
+         !Variable(kHostVariable).empty();
+}
+
+Parsed<Settings> FromEnvironment() {
+  Settings settings;
+  std::string problem = ReadScalar(kBackendVariable, ParseBackend, settings.backend);
+  if (problem.empty()) problem = ReadList(kDevicesVariable, ParseDevice, settings.devices);
+  if (problem.empty()) problem = CheckDevices(settings.devices);
+  if (problem.empty()) problem = ReadList(kFaultsVariable, ParseFault, settings.faults);
+  if (problem.empty()) problem = ReadScalar(kLogVariable, ParseLogLevel, settings.log_level);
+  if (problem.empty()) problem = ReadScalar(kLogFileVariable, ParsePath, settings.log_file);
+  if (problem.empty()) problem = ReadScalar(kHostVariable, ParsePath, settings.host);
+  if (problem.empty()) problem = ReadScalar(kSummaryVariable, ParseSwitch, settings.summary);
+  if (!problem.empty()) return Refusal{problem};
+  return settings;
+}
+
+std::vector<std::string> ToEnvironment(const Settings& settings) {
+  const auto assign = [](const char* variable, std::string_view value) {
+    return std::string(variable) + "=" + std::string(value);
+  };
+  std::vector<std::string> assignments;
+  assignments.push_back(assign(kBackendVariable, ToString(settings.backend)));
+  if (!settings.devices.empty()) {
+    assignments.push_back(WriteList(kDevicesVariable, settings.devices));
+  }
+  if (!settings.faults.empty()) assignments.push_back(WriteList(kFaultsVariable, settings.faults));
+  if (settings.log_level != Settings().log_level) {
+    assignments.push_back(assign(kLogVariable, ToString(settings.log_level)));
+  }
+  if (!settings.log_file.empty()) {
+    assignments.push_back(assign(kLogFileVariable, settings.log_file));
+  }
+  if (!settings.host.empty()) assignments.push_back(assign(kHostVariable, settings.host));
+  if (settings.summary) assignments.push_back(assign(kSummaryVariable, "1"));
+  return assignments;
+}
+
+}  // namespace compat::settings

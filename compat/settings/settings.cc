@@ -1,0 +1,178 @@
+#include "compat/settings/settings.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "compat/settings/text.h"
+
+namespace compat::settings {
+namespace {
+
+template <typename Value>
+struct Named {
+  std::string_view name;
+  Value value;
+};
+
+constexpr Named<Backend> kBackends[] = {{"auto", Backend::kAuto}, {"soft", Backend::kSoft}};
+
+constexpr Named<LogLevel> kLogLevels[] = {{"error", LogLevel::kError},
+                                          {"warning", LogLevel::kWarning},
+                                          {"info", LogLevel::kInfo},
+                                          {"debug", LogLevel::kDebug}};
+
+template <typename Value, size_t kCount>
+Parsed<Value> FindByName(const Named<Value> (&all)[kCount], std::string_view text,
+                         std::string_view what) {
+  std::string names;
+  for (const Named<Value>& each : all) {
+    if (each.name == text) return each.value;
+    if (!names.empty()) names += &each == std::end(all) - 1 ? " or " : ", ";
+    names += each.name;
+  }
+  return Refusal{Quoted(text) + " is not a " + std::string(what) + ": expected " + names};
+}
+
+template <typename Value, size_t kCount>
+std::string_view FindByValue(const Named<Value> (&all)[kCount], Value value) {
+  for (const Named<Value>& each : all) {
+    if (each.value == value) return each.name;
+  }
+  return "";
+}
+
+Parsed<uint32_t> ParseGroup(std::string_view text) {
+  const Parsed<uint64_t> number = ParseNumber(text);
+  // The kernel numbers groups with an int.
+  if (!number.ok() || *number > INT32_MAX) {
+    return Refusal{"group " + Quoted(text) + " is not a number from 0 to 2147483647"};
+  }
+  return static_cast<uint32_t>(*number);
+}
+
+// Sets the option `name` of `device`. Returns why it cannot be, or an empty string.
+std::string SetDeviceOption(DeviceSettings& device, std::string_view name, std::string_view value) {
+  if (name == "addr") {
+    const Parsed<PciAddress> address = ParsePciAddress(value);
+    device.address = *address;
+    return address.message();
+  }
+  if (name == "image") {
+    device.image = value;
+    return value.empty() ? "image= names no file" : "";
+  }
+  if (name == "group") {
+    const Parsed<uint32_t> group = ParseGroup(value);
+    device.group = *group;
+    return group.message();
+  }
+  if (name == "block_size") {
+    if (value != "512" && value != "4096") {
+      return "block_size " + Quoted(value) + " is neither 512 nor 4096";
+    }
+    device.block_size = value == "512" ? 512 : 4096;
+    return "";
+  }
+  return "unknown option " + Quoted(name) + ": expected addr, image, group or block_size";
+}
+
+}  // namespace
+
+Parsed<Backend> ParseBackend(std::string_view text) {
+  return FindByName(kBackends, text, "backend");
+}
+
+Parsed<LogLevel> ParseLogLevel(std::string_view text) {
+  return FindByName(kLogLevels, text, "log level");
+}
+
+Parsed<DeviceSettings> ParseDevice(std::string_view text) {
+  const auto refuse = [text](std::string_view why) {
+    return Refusal{"device " + Quoted(text) + ": " + std::string(why)};
+  };
+  const std::vector<std::string> words = SplitEscaped(text, ',');
+  if (words.empty() || words.front() != "nvme") {
+    const std::string_view kind = words.empty() ? std::string_view() : words.front();
+    return refuse("unknown kind " + Quoted(kind) + ": expected nvme");
+  }
+  DeviceSettings device;
+  std::vector<std::string_view> seen;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    const size_t equals = word.find('=');
+    if (equals == std::string_view::npos) {
+      return refuse(Quoted(word) + " is not of the form OPTION=VALUE");
+    }
+    const std::string_view name = word.substr(0, equals);
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      return refuse("option " + Quoted(name) + " is given twice");
+    }
+    seen.push_back(name);
+    const std::string problem = SetDeviceOption(device, name, word.substr(equals + 1));
+    if (!problem.empty()) return refuse(problem);
+  }
+  for (const std::string_view needed : {"addr", "image"}) {
+    if (std::find(seen.begin(), seen.end(), needed) == seen.end()) {
+      return refuse("option " + Quoted(needed) + " is missing");
+    }
+  }
+  return device;
+}
+
+Parsed<FaultRange> ParseFault(std::string_view text) {
+  const auto refuse = [text](std::string_view why) {
+    return Refusal{"fault " + Quoted(text) + ": " + std::string(why)};
+  };
+  constexpr std::string_view kPrefix = "iova=";
+  const size_t dash = text.find('-');
+  if (!text.starts_with(kPrefix) || dash == std::string_view::npos) {
+    return refuse("expected iova=FIRST-LAST");
+  }
+  const Parsed<uint64_t> first = ParseNumber(text.substr(kPrefix.size(), dash - kPrefix.size()));
+  if (!first.ok()) return refuse(first.message());
+  const Parsed<uint64_t> last = ParseNumber(text.substr(dash + 1));
+  if (!last.ok()) return refuse(last.message());
+  if (*first > *last) return refuse("the first IOVA is above the last one");
+  return FaultRange{*first, *last};
+}
+
+std::string_view ToString(Backend backend) { return FindByValue(kBackends, backend); }
+
+std::string_view ToString(LogLevel level) { return FindByValue(kLogLevels, level); }
+
+std::string ToString(const DeviceSettings& device) {
+  std::string text = "nvme,addr=" + device.address.ToString();
+  text += ",image=" + Escape(device.image, ',');
+  if (device.group != kAnyGroup) text += ",group=" + std::to_string(device.group);
+  if (device.block_size != kDefaultBlockSize) {
+    text += ",block_size=" + std::to_string(device.block_size);
+  }
+  return text;
+}
+
+std::string ToString(const FaultRange& range) {
+  return "iova=" + HexNumber(range.first) + "-" + HexNumber(range.last);
+}
+
+std::string AssignGroups(std::vector<DeviceSettings>& devices) {
+  for (size_t i = 0; i < devices.size(); ++i) {
+    for (size_t k = 0; k < i; ++k) {
+      if (devices[i].address == devices[k].address) {
+        return "two devices have the address " + devices[i].address.ToString();
+      }
+    }
+  }
+  const auto taken = [&devices](uint32_t group) {
+    return std::any_of(devices.begin(), devices.end(),
+                       [group](const DeviceSettings& device) { return device.group == group; });
+  };
+  uint32_t next = 0;
+  for (DeviceSettings& device : devices) {
+    if (device.group != kAnyGroup) continue;
+    while (taken(next)) ++next;
+    device.group = next;
+  }
+  return "";
+}
+
+}  // namespace compat::settings

@@ -1,0 +1,81 @@
+// What an operator asks for, the same from the command line's options and from the environment.
+#ifndef COMPAT_SETTINGS_SETTINGS_H_
+#define COMPAT_SETTINGS_SETTINGS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compat/settings/parsed.h"
+#include "compat/settings/pci_address.h"
+
+namespace compat::settings {
+
+// Where a container's DMA goes.
+enum class Backend {
+  kAuto,  // the best that the machine has
+  kSoft,  // the software IOMMU
+};
+
+// What is logged: everything up to and including the level.
+enum class LogLevel { kError, kWarning, kInfo, kDebug };
+
+// A device without a group of its own choice gets one from AssignGroups.
+inline constexpr uint32_t kAnyGroup = UINT32_MAX;
+
+inline constexpr uint32_t kDefaultBlockSize = 512;
+
+// An emulated NVMe controller with one namespace.
+struct DeviceSettings {
+  PciAddress address;
+  uint32_t group = kAnyGroup;               // its IOMMU group; several devices may share one
+  std::string image;                        // the file or block device that holds the namespace
+  uint32_t block_size = kDefaultBlockSize;  // of the namespace, in bytes: 512 or 4096
+};
+
+// IOVAs that the software IOMMU refuses to translate.
+struct FaultRange {
+  uint64_t first = 0;
+  uint64_t last = 0;  // inclusive, not below first
+
+  bool operator==(const FaultRange&) const = default;
+};
+
+struct Settings {
+  Backend backend = Backend::kAuto;
+  std::vector<DeviceSettings> devices;
+  std::vector<FaultRange> faults;
+  LogLevel log_level = LogLevel::kWarning;
+  std::string log_file;  // empty: standard error
+  std::string host;      // file that holds the host, for all who name it; empty: one of one's own
+  bool summary = false;  // print what happened at the end
+};
+
+// Parses "auto" or "soft".
+Parsed<Backend> ParseBackend(std::string_view text);
+
+// Parses "error", "warning", "info" or "debug".
+Parsed<LogLevel> ParseLogLevel(std::string_view text);
+
+// Parses "nvme,addr=0000:00:05.0,image=FILE[,group=N][,block_size=512|4096]". A doubled comma
+// stands for a comma in a value. Refuses an unknown kind or option, an option given twice, and a
+// device without address or image.
+Parsed<DeviceSettings> ParseDevice(std::string_view text);
+
+// Parses "iova=FIRST-LAST", both inclusive.
+Parsed<FaultRange> ParseFault(std::string_view text);
+
+// The inverses of the above.
+std::string_view ToString(Backend backend);
+std::string_view ToString(LogLevel level);
+std::string ToString(const DeviceSettings& device);
+std::string ToString(const FaultRange& range);
+
+// Gives each device that has no group the lowest number that no other device has. Returns why the
+// devices cannot be had together (two at one address), or an empty string.
+std::string AssignGroups(std::vector<DeviceSettings>& devices);
+
+}  // namespace compat::settings
+
+#endif  // COMPAT_SETTINGS_SETTINGS_H_

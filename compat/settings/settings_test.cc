@@ -1,0 +1,111 @@
+#include "compat/settings/settings.h"
+
+#include <gtest/gtest.h>
+
+namespace compat::settings {
+namespace {
+
+std::string WhyNoDevice(std::string_view text) {
+  const Parsed<DeviceSettings> device = ParseDevice(text);
+  EXPECT_FALSE(device.ok()) << text;
+  EXPECT_NE(device.message().find(text), std::string::npos) << device.message();
+  EXPECT_EQ(device.message().find('\n'), std::string::npos);
+  return device.message();
+}
+
+TEST(ParseDeviceTest, ReadsEveryOption) {
+  const Parsed<DeviceSettings> device =
+      ParseDevice("nvme,addr=0000:00:05.0,image=/disks/a.img,group=7,block_size=4096");
+  ASSERT_TRUE(device.ok()) << device.message();
+  EXPECT_EQ(device->address.ToString(), "0000:00:05.0");
+  EXPECT_EQ(device->image, "/disks/a.img");
+  EXPECT_EQ(device->group, 7u);
+  EXPECT_EQ(device->block_size, 4096u);
+}
+
+TEST(ParseDeviceTest, NeedsNoMoreThanAddressAndImage) {
+  const Parsed<DeviceSettings> device = ParseDevice("nvme,image=a.img,addr=00:05.0");
+  ASSERT_TRUE(device.ok()) << device.message();
+  EXPECT_EQ(device->group, kAnyGroup);
+  EXPECT_EQ(device->block_size, 512u);
+}
+
+TEST(ParseDeviceTest, TakesADoubledCommaInTheImagesName) {
+  EXPECT_EQ(ParseDevice("nvme,addr=00:05.0,image=a,,b,group=1")->image, "a,b");
+}
+
+TEST(ParseDeviceTest, SaysWhatIsWrong) {
+  EXPECT_NE(WhyNoDevice("").find("unknown kind"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("e1000,addr=00:05.0").find("unknown kind 'e1000'"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,image=a").find("'addr' is missing"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0").find("'image' is missing"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=").find("names no file"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=5,image=a").find("not a PCI address"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,size=1").find("unknown option 'size'"),
+            std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,b").find("OPTION=VALUE"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,image=b").find("given twice"),
+            std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,block_size=1024").find("neither 512 nor 4096"),
+            std::string::npos);
+  for (const char* group : {"", "x", "-1", "4294967295", "2147483648"}) {
+    EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,group=" + std::string(group)).find("group '"),
+              std::string::npos);
+  }
+}
+
+TEST(ParseDeviceTest, ReadsWhatItPrints) {
+  const std::string text = "nvme,addr=0000:00:05.0,image=/x,,y,group=3,block_size=4096";
+  EXPECT_EQ(ToString(*ParseDevice(text)), text);
+}
+
+TEST(ParseFaultTest, ReadsAnInclusiveRange) {
+  EXPECT_EQ(*ParseFault("iova=0x10000-0x1ffff"), (FaultRange{0x10000, 0x1ffff}));
+  EXPECT_EQ(*ParseFault("iova=1M-1M"), (FaultRange{1 << 20, 1 << 20}));
+  EXPECT_EQ(ToString(*ParseFault("iova=0-4095")), "iova=0x0-0xfff");
+}
+
+TEST(ParseFaultTest, SaysWhatIsWrong) {
+  EXPECT_NE(ParseFault("iova=2-1").message().find("above the last"), std::string::npos);
+  EXPECT_NE(ParseFault("iova=5").message().find("FIRST-LAST"), std::string::npos);
+  EXPECT_NE(ParseFault("0-1").message().find("FIRST-LAST"), std::string::npos);
+  EXPECT_NE(ParseFault("iova=a-b").message().find("'a' is not a number"), std::string::npos);
+  EXPECT_NE(ParseFault("iova=0-").message().find("'' is not a number"), std::string::npos);
+}
+
+TEST(ParseBackendTest, ListsWhatThereIs) {
+  EXPECT_EQ(*ParseBackend("soft"), Backend::kSoft);
+  EXPECT_EQ(ParseBackend("hard").message(), "'hard' is not a backend: expected auto or soft");
+}
+
+TEST(ParseLogLevelTest, ListsWhatThereIs) {
+  EXPECT_EQ(*ParseLogLevel("debug"), LogLevel::kDebug);
+  EXPECT_EQ(ParseLogLevel("loud").message(),
+            "'loud' is not a log level: expected error, warning, info or debug");
+  EXPECT_EQ(ToString(LogLevel::kInfo), "info");
+}
+
+DeviceSettings DeviceAt(std::string_view address, uint32_t group) {
+  DeviceSettings device;
+  device.address = *ParsePciAddress(address);
+  device.group = group;
+  return device;
+}
+
+TEST(AssignGroupsTest, GivesEachDeviceTheLowestGroupThatNobodyAskedFor) {
+  std::vector<DeviceSettings> devices = {DeviceAt("00:01.0", kAnyGroup), DeviceAt("00:02.0", 0),
+                                         DeviceAt("00:03.0", kAnyGroup), DeviceAt("00:04.0", 0)};
+  EXPECT_EQ(AssignGroups(devices), "");
+  EXPECT_EQ(devices[0].group, 1u);
+  EXPECT_EQ(devices[1].group, 0u);
+  EXPECT_EQ(devices[2].group, 2u);
+  EXPECT_EQ(devices[3].group, 0u);
+}
+
+TEST(AssignGroupsTest, RefusesTwoDevicesAtOneAddress) {
+  std::vector<DeviceSettings> devices = {DeviceAt("00:01.0", 1), DeviceAt("0000:00:01.0", 2)};
+  EXPECT_EQ(AssignGroups(devices), "two devices have the address 0000:00:01.0");
+}
+
+}  // namespace
+}  // namespace compat::settings
