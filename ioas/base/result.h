@@ -1,0 +1,68 @@
+// Result<T>: a value, or an errno with the reason for it.
+//
+// The core speaks errno, because errno is what its callers are promised. A reason is a string
+// literal: it costs nothing to carry, needs no allocation, and `--log=debug` prints it.
+#ifndef IOAS_BASE_RESULT_H_
+#define IOAS_BASE_RESULT_H_
+
+#include <cerrno>
+#include <type_traits>
+#include <utility>
+
+namespace ioas {
+
+// Why a call was refused.
+struct Error {
+  int code;            // a positive errno value
+  const char* reason;  // a string literal, in a form that fits behind "refused: "
+};
+
+// A value of type T, or an Error. T must be default constructible (all of them are plain values).
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error) : error_(error) {}         // NOLINT(google-explicit-constructor)
+
+  bool ok() const { return error_.code == 0; }
+  // The error; code is 0 when ok().
+  const Error& error() const { return error_; }
+  // The value; meaningful only when ok().
+  T& operator*() { return value_; }
+  const T& operator*() const { return value_; }
+  T* operator->() { return &value_; }
+  const T* operator->() const { return &value_; }
+
+ private:
+  T value_{};
+  Error error_{0, nullptr};
+};
+
+// Success, or an Error.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(error) {}  // NOLINT(google-explicit-constructor)
+
+  bool ok() const { return error_.code == 0; }
+  const Error& error() const { return error_; }
+
+ private:
+  Error error_{0, nullptr};
+};
+
+using Status = Result<void>;
+
+}  // namespace ioas
+
+// Returns the error of `expression` (a Status or a Result) from the enclosing function, if it has
+// one.
+#define IOAS_RETURN_IF_ERROR(expression)                        \
+  do {                                                          \
+    if (auto ioas_status_ = (expression); !ioas_status_.ok()) { \
+      return ioas_status_.error();                              \
+    }                                                           \
+  } while (false)
+
+#endif  // IOAS_BASE_RESULT_H_

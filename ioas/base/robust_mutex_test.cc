@@ -1,0 +1,111 @@
+#include "ioas/base/robust_mutex.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ioas {
+namespace {
+
+// What two processes share.
+struct Shared {
+  RobustMutex mutex;
+  int counter;
+};
+
+class RobustMutexTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    void* memory =
+        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    shared_ = static_cast<Shared*>(memory);
+    shared_->mutex.Initialize();
+  }
+  void TearDown() override { munmap(shared_, sizeof(Shared)); }
+
+  Shared* shared_ = nullptr;
+};
+
+volatile sig_atomic_t signals_seen = 0;
+
+TEST_F(RobustMutexTest, ThreadsExcludeEachOther) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([this] {
+      for (int j = 0; j < 2000; ++j) {
+        RobustLock lock(shared_->mutex);
+        ++shared_->counter;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(shared_->counter, 8000);
+}
+
+TEST_F(RobustMutexTest, ProcessesExcludeEachOther) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  for (int j = 0; j < 2000; ++j) {
+    RobustLock lock(shared_->mutex);
+    ++shared_->counter;
+  }
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(shared_->counter, 4000);
+}
+
+TEST_F(RobustMutexTest, TheNextHolderIsToldOnceThatTheLastOneDied) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    (void)shared_->mutex.Lock();
+    kill(getpid(), SIGKILL);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  {
+    RobustLock lock(shared_->mutex);
+    EXPECT_TRUE(lock.owner_died());
+  }
+  RobustLock lock(shared_->mutex);
+  EXPECT_FALSE(lock.owner_died());
+}
+
+TEST_F(RobustMutexTest, SignalsWaitUntilTheLockIsReleased) {
+  signals_seen = 0;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { signals_seen = signals_seen + 1; };
+  struct sigaction saved;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &saved), 0);
+  {
+    RobustLock lock(shared_->mutex);
+    raise(SIGUSR1);
+    EXPECT_EQ(signals_seen, 0);
+  }
+  usleep(1);  // TSan holds signals back until a call like this
+  EXPECT_EQ(signals_seen, 1);
+  sigaction(SIGUSR1, &saved, nullptr);
+}
+
+TEST_F(RobustMutexTest, TheCallersErrnoAndSignalMaskAreKept) {
+  sigset_t before;
+  sigset_t after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  errno = ENOTTY;
+  { RobustLock lock(shared_->mutex); }
+  EXPECT_EQ(errno, ENOTTY);
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  for (int number = 1; number < 32; ++number) {
+    EXPECT_EQ(sigismember(&before, number), sigismember(&after, number)) << number;
+  }
+}
+
+}  // namespace
+}  // namespace ioas
