@@ -1,0 +1,118 @@
+#include "compat/vfs/lookup.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "compat/vfs/text.h"
+
+namespace compat::vfs {
+namespace {
+
+constexpr int kMaxLinks = 40;       // MAXSYMLINKS of include/linux/namei.h
+constexpr size_t kLinkGrowth = 64;  // no link of the view makes a path longer by more
+
+// The part of a path that is still to be walked. It lies at the end of a fixed buffer, so that a
+// link's target can be put in front of it.
+class PendingPath {
+ public:
+  bool Prepend(std::string_view text) {
+    if (text.size() > start_) return false;
+    start_ -= text.size();
+    std::memcpy(buffer_ + start_, text.data(), text.size());
+    return true;
+  }
+
+  // Takes the slashes at the front away; returns whether there were any.
+  bool SkipSlashes() {
+    const size_t before = start_;
+    while (start_ < sizeof(buffer_) && buffer_[start_] == '/') ++start_;
+    return start_ != before;
+  }
+
+  // The name at the front, without taking it away; empty at the end.
+  std::string_view Front() const { return rest().substr(0, rest().find('/')); }
+  void Drop(size_t count) { start_ += count; }
+  std::string_view rest() const { return {buffer_ + start_, sizeof(buffer_) - start_}; }
+
+ private:
+  char buffer_[PATH_MAX + kMaxLinks * kLinkGrowth];
+  size_t start_ = sizeof(buffer_);
+};
+
+class Walk {
+ public:
+  Walk(const View& view, NodeId base, bool follow, Resolution* result)
+      : view_(view), current_(base), follow_(follow), result_(*result) {}
+
+  void Run(std::string_view path) {
+    if (path.empty()) return Fail(ENOENT);
+    if (path.size() >= PATH_MAX || !pending_.Prepend(path)) return Fail(ENAMETOOLONG);
+    if (path.front() == '/') current_ = View::Root();
+    bool slash = pending_.SkipSlashes();
+    while (!pending_.rest().empty()) {
+      if (!Step()) return;
+      slash = pending_.SkipSlashes();
+    }
+    if (slash && !IsDirectory()) return Fail(ENOTDIR);
+    result_.node = current_;
+    view_.Path(current_, result_.path);
+  }
+
+ private:
+  bool IsDirectory() const { return view_.Kind(current_) == NodeKind::kDirectory; }
+  void Fail(int error) { result_.error = error; }
+
+  // Walks over one name. Returns false if the walk has ended.
+  bool Step() {
+    if (!IsDirectory()) return Fail(ENOTDIR), false;
+    const std::string_view name = pending_.Front();
+    if (name == "..") current_ = view_.Parent(current_);
+    if (name == "." || name == "..") return pending_.Drop(name.size()), true;
+    const NodeId child = view_.Child(current_, name);
+    if (child == kNoNode) return LeaveView(), false;
+    pending_.Drop(name.size());
+    const bool is_last = pending_.rest().empty();
+    if (view_.Kind(child) == NodeKind::kLink && (follow_ || !is_last)) return FollowLink(child);
+    current_ = child;
+    return true;
+  }
+
+  // All links of the view are relative to the directory that they are in.
+  bool FollowLink(NodeId link) {
+    char target[PATH_MAX];
+    const size_t size = view_.LinkTarget(link, target);
+    result_.followed_link = true;
+    if (++links_ > kMaxLinks) return Fail(ELOOP), false;
+    if (!pending_.Prepend({target, size})) return Fail(ENAMETOOLONG), false;
+    return true;
+  }
+
+  void LeaveView() {
+    if (!view_.IsMerged(current_)) return Fail(ENOENT);
+    Text path(result_.path);
+    char directory[PATH_MAX];
+    const std::string_view here(directory, view_.Path(current_, directory));
+    path.Append(here == "/" ? "" : here);
+    path.Append("/");
+    path.Append(pending_.rest());
+    if (path.truncated()) Fail(ENAMETOOLONG);
+  }
+
+  const View& view_;
+  NodeId current_;
+  bool follow_;
+  Resolution& result_;
+  PendingPath pending_;
+  int links_ = 0;
+};
+
+}  // namespace
+
+void Lookup(const View& view, NodeId base, std::string_view path, bool follow, Resolution* result) {
+  result->node = kNoNode;
+  result->error = 0;
+  result->followed_link = false;
+  Walk(view, base, follow, result).Run(path);
+}
+
+}  // namespace compat::vfs

@@ -1,0 +1,52 @@
+// The nodes of the view as a table: one row for each pattern of a path.
+#ifndef COMPAT_VFS_NODE_TABLE_H_
+#define COMPAT_VFS_NODE_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "compat/vfs/attributes.h"
+
+namespace compat::vfs {
+
+enum class NodeKind : uint8_t {
+  kNone,
+  kDirectory,
+  kFile,       // a regular file that can only be read
+  kLink,       // a symbolic link
+  kContainer,  // /dev/vfio/vfio
+  kGroup,      // /dev/vfio/N
+};
+
+// What one component of a pattern stands for.
+enum class Placeholder : uint8_t {
+  kNone,    // itself
+  kBus,     // "{bus}": a root bus with an emulated device on it, "pci0000:00"
+  kGroup,   // "{group}": the number of an emulated group, "7"
+  kDevice,  // "{device}": the address of an emulated device, "0000:00:05.0"
+};
+
+// Whether a directory also holds what the real one of the same path holds.
+enum class Merging : uint8_t { kOpaque, kMerged };
+
+struct Row {
+  std::string_view pattern;  // absolute, without a slash at its end
+  NodeKind kind = NodeKind::kNone;
+  Merging merging = Merging::kOpaque;  // kOpaque for everything but directories
+  std::string_view text = {};          // a link's target (a pattern too), or a file's whole content
+  ContentWriter write_content = nullptr;  // a file's content where it depends on the device
+  // Derived from the pattern:
+  uint8_t parent = 0;                            // the row of its directory; the root's is the root
+  std::string_view name = {};                    // the last component
+  Placeholder placeholder = Placeholder::kNone;  // what `name` stands for
+  Placeholder scope = Placeholder::kNone;        // the last placeholder of the whole pattern
+};
+
+// All rows; the first is the root directory.
+std::span<const Row> Rows();
+
+}  // namespace compat::vfs
+
+#endif  // COMPAT_VFS_NODE_TABLE_H_
