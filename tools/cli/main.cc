@@ -1,0 +1,99 @@
+// vfio-compat: reads the command line and calls what it names.
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/cli/decode_command.h"
+#include "tools/cli/exit_status.h"
+#include "tools/cli/run_command.h"
+#include "tools/cli/version.h"
+
+namespace {
+
+using tools::cli::DecodeOptions;
+using tools::cli::RunOptions;
+
+constexpr char kExamples[] = R"(Examples:
+  qemu-img create -f raw disk.img 256M
+  vfio-compat run --device nvme,addr=0000:00:05.0,image=disk.img -- \
+      qemu-io -f raw -c 'write -P 0xab 0 1M' nvme://0000:00:05.0/1
+  vfio-compat run --summary --fault iova=0x7000000000-0x7fffffffff \
+      --device nvme,addr=05:00.0,image=disk.img,group=7 -- PROGRAM ARG...
+  vfio-compat decode 18
+  vfio-compat decode 0x3b71 --fd=container --type=type1v2 --json
+)";
+
+CLI::App* AddRun(CLI::App& app, RunOptions& options) {
+  CLI::App* run = app.add_subcommand(
+      "run", "Run the program behind -- on a software host with emulated devices");
+  run->add_option("--backend", options.backend,
+                  "Where DMA goes: auto (the best that the machine has) or soft");
+  run->add_option("--device", options.devices,
+                  "nvme,addr=ADDRESS,image=FILE[,group=N][,block_size=512|4096]; once per device")
+      ->allow_extra_args(false);
+  run->add_option("--fault", options.faults,
+                  "iova=FIRST-LAST: addresses that the software IOMMU refuses; once per range")
+      ->allow_extra_args(false);
+  run->add_option("--log", options.log_level, "error, warning, info or debug");
+  run->add_flag("--summary", options.summary, "At the end, say what happened, on standard error");
+  run->footer(
+      "The exit status is the program's. docs/environment.md describes the environment\n"
+      "variables that do the same without this command.");
+  return run;
+}
+
+CLI::App* AddDecode(CLI::App& app, DecodeOptions& options) {
+  CLI::App* decode = app.add_subcommand("decode", "Say what the number of a VFIO call means");
+  decode
+      ->add_option("NUMBER", options.number,
+                   "A request (0x3b71), its lower byte (113), an offset from VFIO_BASE (13), or a "
+                   "call's name")
+      ->required();
+  decode->add_option("--fd", options.kind,
+                     "Only on this kind of descriptor: container, group, device, cdev, iommufd or "
+                     "migration");
+  decode->add_option("--type", options.type, "Only on a container of this type");
+  decode->add_flag("--json", options.json, "Print JSON");
+  return decode;
+}
+
+// One line, whatever CLI11 has to say.
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+int Main(const std::vector<std::string>& own, const std::vector<std::string>& command) {
+  CLI::App app("Runs programs written for legacy VFIO on hosts that have none.", "vfio-compat");
+  app.set_version_flag("--version", std::string("vfio-compat ") + tools::cli::kVersion);
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  RunOptions run_options;
+  DecodeOptions decode_options;
+  CLI::App* const run = AddRun(app, run_options);
+  AddDecode(app, decode_options);
+  try {
+    // CLI11 takes its arguments from the back.
+    app.parse(std::vector<std::string>(own.rbegin(), own.rend()));
+  } catch (const CLI::ParseError& error) {
+    // Help and version are errors without a status.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return tools::cli::Report({tools::cli::kUsage, FirstLine(error.what())});
+  }
+  if (*run) return tools::cli::RunProgram(run_options, command);
+  return tools::cli::RunDecode(decode_options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // What is behind "--" belongs to the program, whatever it looks like.
+  std::vector<std::string> own;
+  std::vector<std::string> command;
+  bool behind = false;
+  for (int i = 1; i < argc; ++i) {
+    if (!behind && std::string(argv[i]) == "--") {
+      behind = true;
+    } else {
+      (behind ? command : own).emplace_back(argv[i]);
+    }
+  }
+  return Main(own, command);
+}

@@ -1,0 +1,91 @@
+#include "tools/cli/run_settings.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "compat/settings/text.h"
+
+namespace tools::cli {
+namespace {
+
+using compat::settings::DeviceSettings;
+using compat::settings::Parsed;
+using compat::settings::Quoted;
+using compat::settings::Settings;
+
+Failure Usage(const std::string& message) { return {kUsage, "run: " + message}; }
+
+template <typename T>
+Failure Read(const std::string& text, Parsed<T> (*parse)(std::string_view), T& value) {
+  if (text.empty()) return {};
+  Parsed<T> parsed = parse(text);
+  if (!parsed.ok()) return Usage(parsed.message());
+  value = std::move(*parsed);
+  return {};
+}
+
+template <typename T>
+Failure ReadAll(const std::vector<std::string>& texts, Parsed<T> (*parse)(std::string_view),
+                std::vector<T>& values) {
+  for (const std::string& text : texts) {
+    Parsed<T> parsed = parse(text);
+    if (!parsed.ok()) return Usage(parsed.message());
+    values.push_back(std::move(*parsed));
+  }
+  return {};
+}
+
+// Whether `fd` is something that an image can be.
+bool IsDisk(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+Failure CheckImage(DeviceSettings& device) {
+  const auto refuse = [&device](const std::string& why) {
+    return Usage("image " + Quoted(device.image) + ": " + why);
+  };
+  // O_NONBLOCK: a FIFO would wait for its other end.
+  const int fd = open(device.image.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return refuse(std::strerror(errno));
+  const bool is_disk = IsDisk(fd);
+  const off_t size = lseek(fd, 0, SEEK_END);
+  close(fd);
+  if (!is_disk) return refuse("is neither a regular file nor a block device");
+  if (size < static_cast<off_t>(device.block_size)) return refuse("is smaller than one block");
+  char* const absolute = realpath(device.image.c_str(), nullptr);
+  if (absolute == nullptr) return refuse(std::strerror(errno));
+  device.image = absolute;
+  std::free(absolute);
+  return {};
+}
+
+}  // namespace
+
+Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
+  using compat::settings::ParseBackend;
+  using compat::settings::ParseDevice;
+  using compat::settings::ParseFault;
+  using compat::settings::ParseLogLevel;
+  Failure failure = Read(options.backend, ParseBackend, settings.backend);
+  if (!failure) failure = Read(options.log_level, ParseLogLevel, settings.log_level);
+  if (!failure) failure = ReadAll(options.devices, ParseDevice, settings.devices);
+  if (!failure) failure = ReadAll(options.faults, ParseFault, settings.faults);
+  if (failure) return failure;
+
+  const std::string conflict = compat::settings::AssignGroups(settings.devices);
+  if (!conflict.empty()) return Usage(conflict);
+  for (DeviceSettings& device : settings.devices) {
+    if (Failure bad_image = CheckImage(device)) return bad_image;
+  }
+  return {};
+}
+
+}  // namespace tools::cli
