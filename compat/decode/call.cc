@@ -72,8 +72,9 @@ std::span<const CallRow> CallsNumbered(uint32_t number) {
   } else if (number < 0x100) {
     request = kLetter + number;
   }
-  const auto same = std::ranges::equal_range(kRows, request, {}, &CallRow::request);
-  return {same.begin(), same.end()};
+  const auto is_other = [request](const CallRow& row) { return row.request != request; };
+  const auto begin = std::find_if_not(kRows.begin(), kRows.end(), is_other);
+  return {begin, std::find_if(begin, kRows.end(), is_other)};
 }
 
 std::span<const CallRow> CallsNamed(std::string_view name) {
