@@ -1,0 +1,82 @@
+// The processes whose memory devices can reach.
+//
+// A mapping says whose memory it leads to by an index in this table, because the process that made
+// the mapping need not be the one that carries its device on. The table also holds how much memory
+// each process has locked for devices.
+#ifndef IOAS_PROCESS_TABLE_H_
+#define IOAS_PROCESS_TABLE_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "ioas/base/result.h"
+#include "ioas/base/robust_mutex.h"
+
+namespace ioas {
+
+inline constexpr uint32_t kMaxProcesses = 256;
+
+// What tells one process from every other, those with the same number before and after included.
+struct ProcessIdentity {
+  pid_t pid;            // 0: nobody
+  uint64_t start_time;  // field 22 of /proc/PID/stat, in clock ticks since boot; 0 where unknown
+  uint64_t image;       // differs after each execve: from the kernel's random bytes (AT_RANDOM)
+
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+struct ProcessEntry {
+  std::atomic<pid_t> pid;      // 0: free
+  std::atomic<uint32_t> gone;  // 1: that process runs another program now
+  std::atomic<uint64_t> start_time;
+  std::atomic<uint64_t> image;
+  std::atomic<uint64_t> locked_bytes;
+};
+
+struct ProcessTableState {
+  RobustMutex mutex;  // guards taking and giving back entries
+  ProcessEntry entries[kMaxProcesses];
+};
+
+// A view on a table: one pointer.
+class ProcessTable {
+ public:
+  explicit ProcessTable(ProcessTableState* state) : state_(state) {}
+
+  // Makes the table usable; its memory is all zero.
+  void Initialize() { state_->mutex.Initialize(); }
+
+  // The index of this process, which is entered at the first call. Later calls cost two loads.
+  // ENOMEM if there is no room: only entries of dead processes without locked memory are used
+  // again, so that a mapping never comes to mean another process's memory.
+  Result<uint32_t> Register();
+
+  // To be called in a forked child before anything else here: it is another process now.
+  static void OnFork();
+
+  // Who entry `index` is, and pid 0 if there is nobody or its memory went with an execve. It may be
+  // dead by now.
+  ProcessIdentity identity(uint32_t index) const;
+
+  // Adds `bytes` to this process's locked memory. ENOMEM, and nothing is added, if that exceeded
+  // RLIMIT_MEMLOCK and the process has no CAP_IPC_LOCK; `lockable` is then how many bytes could
+  // have been added. `lockable` may be null. Behaviour: vfio_pin_pages_remote in
+  // drivers/vfio/vfio_iommu_type1.c; the limit counts what devices lock, not what mlock() does.
+  Status LockMemory(uint64_t bytes, uint64_t* lockable);
+  // Takes `bytes` off the locked memory of process `index`.
+  void UnlockMemory(uint32_t index, uint64_t bytes);
+  uint64_t locked_bytes(uint32_t index) const { return state_->entries[index].locked_bytes; }
+
+ private:
+  ProcessTableState* state_;
+};
+
+// When process `pid` started, as in ProcessIdentity; 0 if there is no such process, or it is a
+// zombie, or /proc does not show it.
+uint64_t ProcessStartTime(pid_t pid);
+
+}  // namespace ioas
+
+#endif  // IOAS_PROCESS_TABLE_H_

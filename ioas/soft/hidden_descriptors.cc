@@ -1,0 +1,63 @@
+#include "ioas/soft/hidden_descriptors.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "ioas/base/system_call.h"
+
+namespace ioas::soft {
+namespace {
+
+constexpr int kNumbers = 1 << 16;
+constexpr int kBits = 64;
+// Higher numbers would only make the kernel's table of descriptors larger.
+constexpr uint64_t kHighestLimit = 4096;
+constexpr uint64_t kReserve = 1024;
+
+// A bit for each descriptor number.
+std::atomic<uint64_t> hidden[kNumbers / kBits];
+
+int LowestHiddenNumber() {
+  rlimit64 limit = {1024, 1024};
+  SystemCall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+  const uint64_t top = std::min<uint64_t>(limit.rlim_cur, kHighestLimit);
+  return static_cast<int>(top - std::min(top / 2, kReserve));
+}
+
+}  // namespace
+
+Result<int> HideDuplicate(int fd) {
+  const long number = SystemCall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LowestHiddenNumber());
+  if (number == -EBADF) return Error{EBADF, "the descriptor is not open"};
+  if (number < 0) return Error{EMFILE, "no descriptor number is free"};
+  if (number >= kNumbers) {
+    SystemCall(SYS_close, number);
+    return Error{EMFILE, "no descriptor number is free"};
+  }
+  hidden[number / kBits].fetch_or(uint64_t{1} << number % kBits, std::memory_order_relaxed);
+  return static_cast<int>(number);
+}
+
+Result<int> Hide(int fd) {
+  Result<int> number = HideDuplicate(fd);
+  SystemCall(SYS_close, fd);
+  return number;
+}
+
+void CloseHidden(int fd) {
+  if (!IsHidden(fd)) return;
+  // First the number stops being hidden: once it is closed, the program may get it.
+  hidden[fd / kBits].fetch_and(~(uint64_t{1} << fd % kBits), std::memory_order_relaxed);
+  SystemCall(SYS_close, fd);
+}
+
+bool IsHidden(int fd) {
+  if (fd < 0 || fd >= kNumbers) return false;
+  return (hidden[fd / kBits].load(std::memory_order_relaxed) >> fd % kBits & 1) != 0;
+}
+
+}  // namespace ioas::soft

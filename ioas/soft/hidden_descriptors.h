@@ -1,0 +1,25 @@
+// Descriptors that this library keeps for itself inside a program.
+//
+// They are close-on-exec and have high numbers, so that a program that counts on getting the lowest
+// free number, or on its own being below 1024, sees no difference. Which numbers they are is known,
+// so that the interposed close() can leave them alone.
+#ifndef IOAS_SOFT_HIDDEN_DESCRIPTORS_H_
+#define IOAS_SOFT_HIDDEN_DESCRIPTORS_H_
+
+#include "ioas/base/result.h"
+
+namespace ioas::soft {
+
+// Duplicates `fd` to a hidden number, which it returns; `fd` stays open. EBADF if `fd` is not open,
+// EMFILE if no number is free.
+Result<int> HideDuplicate(int fd);
+// Moves `fd` to a hidden number: `fd` is closed, whatever the result.
+Result<int> Hide(int fd);
+// Closes a hidden descriptor; does nothing for a negative number.
+void CloseHidden(int fd);
+// Whether `fd` is a hidden descriptor. Cheap: one load.
+bool IsHidden(int fd);
+
+}  // namespace ioas::soft
+
+#endif  // IOAS_SOFT_HIDDEN_DESCRIPTORS_H_

@@ -1,0 +1,38 @@
+// The software host's IOMMU as address spaces see it.
+#ifndef IOAS_SOFT_SOFT_BACKEND_H_
+#define IOAS_SOFT_SOFT_BACKEND_H_
+
+#include <cstdint>
+
+#include "ioas/backend.h"
+#include "ioas/process_table.h"
+
+namespace ioas::soft {
+
+// Behaves as Intel's VT-d with 39 bits of address does: 4 KiB, 2 MiB and 1 GiB pages, and a hole
+// where devices write their interrupts.
+class SoftBackend final : public Backend {
+ public:
+  explicit SoftBackend(ProcessTable processes) : processes_(processes) {}
+
+  IommuProperties properties() const override;
+
+  // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the address
+  // by then, as long as it has anything.
+  Status Pin(uint64_t user_address, uint64_t size, uint32_t access) override;
+  void Unpin(uint32_t process, uint64_t size) override { processes_.UnlockMemory(process, size); }
+
+ private:
+  ProcessTable processes_;
+};
+
+// Faults in the pages of [user_address, user_address + size), both page aligned, for reading or for
+// writing, and changes nothing in them. EFAULT if any is not there or does not permit it.
+Status Populate(uint64_t user_address, uint64_t size, bool writable);
+
+// The same for kernels before 5.14, which have no call for it. Exposed for its test.
+Status PopulatePageByPage(uint64_t user_address, uint64_t size, bool writable);
+
+}  // namespace ioas::soft
+
+#endif  // IOAS_SOFT_SOFT_BACKEND_H_

@@ -1,0 +1,62 @@
+#include "ioas/soft/soft_host.h"
+
+namespace ioas::soft {
+
+Result<ArenaRef<SoftHost>> CreateHost(Arena& arena) {
+  Result<ArenaRef<SoftHost>> ref = arena.New<SoftHost>();
+  if (!ref.ok()) return ref;
+  SoftHost* host = arena.Get(*ref);
+  host->mutex.Initialize();
+  host->processes().Initialize();
+  host->faults().Initialize();
+  return ref;
+}
+
+Status RefuseRange(SoftHost& host, const IovaRange& range) {
+  RobustLock lock(host.mutex);
+  if (host.refused_count == kMaxRefusedRanges) return Error{ENOSPC, "too many refused ranges"};
+  host.refused[host.refused_count++] = range;
+  return {};
+}
+
+Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
+                                               const DeviceSpec& spec) {
+  RobustLock lock(host.mutex);
+  if (FindDevice(arena, host, spec.address)) return Error{EEXIST, "two devices have one address"};
+  if (host.device_count == kMaxDevices) return Error{ENOSPC, "too many devices"};
+  const Result<ArenaRef<SoftDeviceState>> ref = arena.New<SoftDeviceState>();
+  if (!ref.ok()) return ref;
+  const Result<uint32_t> model = arena.Allocate(spec.model_bytes);
+  const Result<uint32_t> registers = arena.Allocate(spec.registers_bytes, kArenaPage);
+  if (!model.ok() || !registers.ok()) {
+    if (model.ok()) arena.Free(*model, spec.model_bytes);
+    if (registers.ok()) arena.Free(*registers, spec.registers_bytes);
+    arena.Delete(*ref);
+    return Error{ENOMEM, "no room for a device"};
+  }
+  SoftDeviceState* device = arena.Get(*ref);
+  device->host = arena.RefOf(&host);
+  device->address = spec.address;
+  device->group = spec.group;
+  device->kind = spec.kind;
+  device->model_unit = *model;
+  device->model_bytes = spec.model_bytes;
+  device->registers_unit = *registers;
+  device->registers_bytes = spec.registers_bytes;
+  device->mutex.Initialize();
+  host.devices[host.device_count] = *ref;
+  // Readers take no lock: the device is there when it is counted.
+  host.device_count.fetch_add(1, std::memory_order_release);
+  return *ref;
+}
+
+ArenaRef<SoftDeviceState> FindDevice(const Arena& arena, const SoftHost& host,
+                                     const PciAddress& address) {
+  const uint32_t count = host.device_count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (arena.Get(host.devices[i])->address == address) return host.devices[i];
+  }
+  return {};
+}
+
+}  // namespace ioas::soft

@@ -1,0 +1,124 @@
+// What the devices of one arena share, and what is known of each of them.
+#ifndef IOAS_SOFT_SOFT_HOST_H_
+#define IOAS_SOFT_SOFT_HOST_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "ioas/address_space.h"
+#include "ioas/base/arena.h"
+#include "ioas/base/result.h"
+#include "ioas/base/robust_mutex.h"
+#include "ioas/process_table.h"
+#include "ioas/range.h"
+#include "ioas/soft/faults.h"
+#include "ioas/soft/interrupts.h"
+#include "ioas/soft/pci_config.h"
+
+namespace ioas::soft {
+
+inline constexpr uint32_t kMaxRefusedRanges = 16;
+inline constexpr uint32_t kMaxDevices = 64;
+
+// DOMAIN:BUS:DEVICE.FUNCTION.
+struct PciAddress {
+  uint16_t domain;
+  uint8_t bus;
+  uint8_t device;    // 0 to 31
+  uint8_t function;  // 0 to 7
+
+  // The address as one number: what fault records hold.
+  constexpr uint32_t number() const {
+    return uint32_t{domain} << 16 | uint32_t{bus} << 8 | uint32_t{device} << 3 | function;
+  }
+  static constexpr PciAddress FromNumber(uint32_t number) {
+    return {static_cast<uint16_t>(number >> 16), static_cast<uint8_t>(number >> 8),
+            static_cast<uint8_t>(number >> 3 & 31), static_cast<uint8_t>(number & 7)};
+  }
+  constexpr bool operator==(const PciAddress&) const = default;
+};
+
+// Which model a device has.
+enum class ModelKind : uint32_t { kNvme = 1, kTest = ~0u };
+
+struct SoftHost;
+
+// A device. It lies in the arena; SoftDevice is a process's hold on it.
+struct SoftDeviceState {
+  // Fixed from the start.
+  ArenaRef<SoftHost> host;
+  PciAddress address;
+  uint32_t group;  // its IOMMU group's number
+  ModelKind kind;
+  uint32_t model_unit;       // the model's state in the arena
+  uint32_t model_bytes;
+  uint32_t registers_unit;   // what programs map: page aligned
+  uint32_t registers_bytes;
+
+  RobustMutex mutex;              // guards all below; taken before an address space's
+  std::atomic<uint32_t> waiting;  // threads that want the mutex for a program's call
+  ArenaRef<AddressSpaceState> space;  // 0: blocked
+  PciConfigState config;
+  InterruptState interrupts;
+};
+
+// Holds a device's lock for a program's call. A thread that looks at the device again and again sees
+// that somebody waits, and lets it go first.
+class [[nodiscard]] DeviceLock {
+ public:
+  explicit DeviceLock(SoftDeviceState& device) : lock_(Announce(device)) {
+    device.waiting.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  static RobustMutex& Announce(SoftDeviceState& device) {
+    device.waiting.fetch_add(1, std::memory_order_relaxed);
+    return device.mutex;
+  }
+
+  RobustLock lock_;
+};
+
+// Lies in the arena.
+struct SoftHost {
+  RobustMutex mutex;  // guards the list of devices while it grows
+  ProcessTableState process_table;
+  FaultLogState fault_log;
+  uint32_t refused_count;
+  IovaRange refused[kMaxRefusedRanges];
+  std::atomic<uint32_t> device_count;
+  ArenaRef<SoftDeviceState> devices[kMaxDevices];
+
+  ProcessTable processes() { return ProcessTable(&process_table); }
+  FaultLog faults() { return FaultLog(&fault_log); }
+};
+
+// Makes a host without devices. ENOMEM if the arena is full.
+Result<ArenaRef<SoftHost>> CreateHost(Arena& arena);
+
+// Makes all DMA in `range` fail. To be called before devices are used. ENOSPC if kMaxRefusedRanges
+// are refused already.
+Status RefuseRange(SoftHost& host, const IovaRange& range);
+
+// What a new device is to be.
+struct DeviceSpec {
+  PciAddress address;
+  uint32_t group;
+  ModelKind kind;
+  uint32_t model_bytes;      // of the model's state, at least 1; zeroed
+  uint32_t registers_bytes;  // of mappable registers, page aligned; zeroed
+};
+
+// Adds a device to the host. EEXIST if the address is taken, ENOSPC if kMaxDevices are there, ENOMEM
+// if the arena is full.
+Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
+                                               const DeviceSpec& spec);
+
+// The host's device at `address`; 0 if there is none.
+ArenaRef<SoftDeviceState> FindDevice(const Arena& arena, const SoftHost& host,
+                                     const PciAddress& address);
+
+}  // namespace ioas::soft
+
+#endif  // IOAS_SOFT_SOFT_HOST_H_
