@@ -1,0 +1,26 @@
+// The BARs that this process has mapped.
+#ifndef COMPAT_PRELOAD_BAR_MAPPINGS_H_
+#define COMPAT_PRELOAD_BAR_MAPPINGS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace compat::preload {
+
+// Whether any is mapped. Cheap.
+bool AnyBarMapped();
+
+// [address, address + size) was mapped from the device file `slot`.
+void OnBarMapped(uint32_t slot, void* address, size_t size, bool writable);
+// [address, address + size) is about to be unmapped, or moved: its device no longer watches it.
+// Afterwards, EndBarMappings tells the host whose files may have ended with it.
+void OnBarUnmap(void* address, size_t size);
+void EndBarMappings();
+
+// Around a fork.
+void HoldBarMappings();
+void ReleaseBarMappings();
+
+}  // namespace compat::preload
+
+#endif  // COMPAT_PRELOAD_BAR_MAPPINGS_H_

@@ -1,0 +1,27 @@
+#include "compat/preload/fork.h"
+
+#include <pthread.h>
+
+#include "compat/preload/bar_mappings.h"
+#include "ioas/process_table.h"
+#include "ioas/soft/soft_device.h"
+
+namespace compat::preload {
+namespace {
+
+void InChild() {
+  ioas::ProcessTable::OnFork();
+  ioas::soft::SoftDevice::AfterForkInChild();
+  ReleaseBarMappings();
+}
+
+void InParent() {
+  ioas::soft::SoftDevice::AfterForkInParent();
+  ReleaseBarMappings();
+}
+
+}  // namespace
+
+void HandleForks() { pthread_atfork(HoldBarMappings, InParent, InChild); }
+
+}  // namespace compat::preload

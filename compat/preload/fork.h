@@ -1,0 +1,13 @@
+// What a fork means for this library's process-local state.
+#ifndef COMPAT_PRELOAD_FORK_H_
+#define COMPAT_PRELOAD_FORK_H_
+
+namespace compat::preload {
+
+// Has the handlers called around each fork() from now on. Called once, when the host is opened; a
+// program without one never hears of them.
+void HandleForks();
+
+}  // namespace compat::preload
+
+#endif  // COMPAT_PRELOAD_FORK_H_

@@ -1,0 +1,59 @@
+// ioctl(): the library's main door.
+#include <cstdarg>
+
+#include "compat/abi/vfio_numbers.h"
+#include "compat/decode/call.h"
+#include "compat/preload/answer.h"
+#include "compat/preload/descriptor_table.h"
+#include "compat/preload/next.h"
+#include "compat/preload/own_memory.h"
+#include "compat/preload/process_host.h"
+
+namespace compat::preload {
+namespace {
+
+using NextIoctl = int(int, unsigned long, ...);
+
+constexpr bool IsVfioRequest(unsigned long request) {
+  return (request >> 8 & 0xff) == abi::kVfioType;
+}
+
+const char* NameOf(unsigned long request) {
+  const auto rows = decode::CallsNumbered(static_cast<uint32_t>(request));
+  return rows.empty() ? "ioctl" : rows.front().name;
+}
+
+// The call on a descriptor that the table knows.
+__attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long request,
+                                       uint64_t argument) {
+  // Other calls than VFIO's are made on anything: here it pays to make sure.
+  if (!IsVfioRequest(request) && VerifiedSlotOf(fd) == 0) {
+    return Next<"ioctl", NextIoctl>()(fd, request, argument);
+  }
+  OwnMemory memory;
+  const int saved_errno = errno;
+  const ioas::Result<long> result = OpenedHost()->Ioctl(slot, request, argument, memory);
+  errno = saved_errno;
+  if (result.ok()) return static_cast<int>(*result);
+  return Fail(NameOf(request), fd, result.error());
+}
+
+}  // namespace
+}  // namespace compat::preload
+
+COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
+  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
+  va_list arguments;
+  va_start(arguments, request);
+  const uint64_t argument = va_arg(arguments, uint64_t);
+  va_end(arguments);
+  if (const uint32_t slot = SlotOf(fd); __builtin_expect(slot != 0, 0)) {
+    return OwnIoctl(fd, slot, request, argument);
+  }
+  const int result = Next<"ioctl", NextIoctl>()(fd, request, argument);
+  // A host's file answers no calls of its own: ENOTTY may mean that the table has yet to learn of it.
+  if (__builtin_expect(result == -1 && IsVfioRequest(request), 0) && errno == ENOTTY && Adopt(fd)) {
+    return OwnIoctl(fd, SlotOf(fd), request, argument);
+  }
+  return result;
+}

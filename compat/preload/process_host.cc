@@ -1,0 +1,149 @@
+#include "compat/preload/process_host.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+
+#include "compat/preload/descriptor_table.h"
+#include "compat/preload/fork.h"
+#include "compat/preload/log.h"
+#include "compat/preload/private_lock.h"
+#include "compat/preload/session.h"
+#include "compat/settings/environment.h"
+#include "compat/type1/type1.h"
+#include "ioas/base/system_call.h"
+#include "ioas/soft/hidden_descriptors.h"
+
+namespace compat::preload {
+namespace {
+
+using ioas::SystemCall;
+using settings::LogLevel;
+
+// The name that a host's memfd has, and how /proc shows it.
+constexpr char kHostName[] = "vfio-compat-host";
+constexpr char kHostLink[] = "/memfd:vfio-compat-host";
+
+class ProcessDescriptors final : public vfio::Descriptors {
+ public:
+  ioas::Result<uint32_t> SlotOf(int fd) override {
+    const long flags = SystemCall(SYS_fcntl, fd, F_GETFD);
+    if (flags < 0) return ioas::Error{static_cast<int>(-flags), "not an open descriptor"};
+    const uint32_t slot = VerifiedSlotOf(fd);
+    return slot != 0 || !Adopt(fd) ? slot : preload::SlotOf(fd);
+  }
+  void OnNew(int fd, uint32_t slot) override { SetSlot(fd, slot); }
+};
+
+ProcessDescriptors g_descriptors;
+std::atomic<vfio::Host*> g_host{nullptr};
+// Set once opening it has failed, so that it is tried and logged once.
+std::atomic<bool> g_failed{false};
+PrivateLock g_opening;
+
+// The host's file: the one the environment names, or a new one. Returns a negative errno.
+long OpenHostFile(const settings::Settings& settings) {
+  if (settings.host.empty()) return SystemCall(SYS_memfd_create, kHostName, MFD_CLOEXEC);
+  return SystemCall(SYS_openat, AT_FDCWD, settings.host.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+vfio::Host* Fail(const char* what, int error, const char* reason) {
+  g_failed = true;
+  Log(LogLevel::kError, "%s (errno %d): %s", what, error, reason);
+  return nullptr;
+}
+
+// Opens the host in the file `fd`, which becomes the library's.
+vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
+  if (fd < 0) return Fail("cannot open the host's file", static_cast<int>(-fd), settings.host.c_str());
+  const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
+  if (!hidden.ok()) return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
+  const auto host = vfio::Host::Open(
+      *hidden, settings, {.personality = &type1::Type1(), .descriptors = &g_descriptors});
+  if (!host.ok()) {
+    ioas::soft::CloseHidden(*hidden);
+    return Fail("cannot open the host", host.error().code, host.error().reason);
+  }
+  HandleForks();
+  g_host.store(*host, std::memory_order_release);
+  return *host;
+}
+
+// Reads the settings. False, and logged, if they are not right.
+bool ReadSettings(settings::Settings& settings) {
+  auto parsed = settings::FromEnvironment();
+  if (!parsed.ok()) {
+    g_failed = true;
+    Log(LogLevel::kError, "%s", parsed.message().c_str());
+    return false;
+  }
+  settings = *parsed;
+  StartLog(settings.log_level, settings.log_file.c_str());
+  return true;
+}
+
+// Opens the host whose file `fd` is a descriptor of.
+vfio::Host* OpenHostOf(int fd) {
+  char path[32];
+  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  settings::Settings settings;
+  if (!ReadSettings(settings)) return nullptr;
+  return OpenHostIn(SystemCall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0), settings);
+}
+
+bool IsHostFile(int fd) {
+  char path[32];
+  char link[sizeof(kHostLink)] = {};
+  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  const long length = SystemCall(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
+  return length == sizeof(kHostLink) - 1 && std::strcmp(link, kHostLink) == 0;
+}
+
+}  // namespace
+
+vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
+
+vfio::Host* ConfiguredHost() {
+  if (vfio::Host* host = OpenedHost(); host != nullptr) return host;
+  if (!Configured() || g_failed) return nullptr;
+  PrivateLock::Guard guard(g_opening);
+  if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
+  settings::Settings settings;
+  if (!ReadSettings(settings)) return nullptr;
+  // Nothing to offer: legacy programs then see what the machine has.
+  if (settings.devices.empty() && settings.host.empty()) return nullptr;
+  return OpenHostIn(OpenHostFile(settings), settings);
+}
+
+uint32_t VerifiedSlotOf(int fd) {
+  const uint32_t slot = SlotOf(fd);
+  vfio::Host* host = OpenedHost();
+  if (slot == 0 || host == nullptr) return 0;
+  const ioas::Result<uint32_t> found = host->files().SlotOf(fd);
+  if (found.ok() && *found == slot) return slot;
+  SetSlot(fd, found.ok() ? *found : 0);
+  return found.ok() ? *found : 0;
+}
+
+bool Adopt(int fd) {
+  if (!Configured()) return false;
+  vfio::Host* host = OpenedHost();
+  if (host == nullptr) {
+    if (!IsHostFile(fd)) host = ConfiguredHost();
+    if (host == nullptr) {
+      PrivateLock::Guard guard(g_opening);
+      host = OpenedHost();
+      if (host == nullptr && IsHostFile(fd)) host = OpenHostOf(fd);
+    }
+  }
+  if (host == nullptr) return false;
+  const ioas::Result<uint32_t> slot = host->files().SlotOf(fd);
+  return slot.ok() && *slot != 0 && SetSlot(fd, *slot);
+}
+
+}  // namespace compat::preload

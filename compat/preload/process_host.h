@@ -1,0 +1,26 @@
+// The host that this process uses, and how a descriptor finds it.
+#ifndef COMPAT_PRELOAD_PROCESS_HOST_H_
+#define COMPAT_PRELOAD_PROCESS_HOST_H_
+
+#include <cstdint>
+
+#include "compat/vfio/host.h"
+
+namespace compat::preload {
+
+// The host, if this process has one open by now. Cheap.
+vfio::Host* OpenedHost();
+// The host that the environment asks for, opened at the first call. Null if it asks for none, or it
+// could not be had, which is logged once.
+vfio::Host* ConfiguredHost();
+
+// The slot that `fd` stands for, made sure of by looking at the descriptor itself; 0 if it is not the
+// library's (any more).
+uint32_t VerifiedSlotOf(int fd);
+// Whether `fd`, which the table does not know, is a descriptor of a host's file: inherited through
+// exec, received over a socket, duplicated by a raw system call. If so the table knows it afterwards.
+bool Adopt(int fd);
+
+}  // namespace compat::preload
+
+#endif  // COMPAT_PRELOAD_PROCESS_HOST_H_

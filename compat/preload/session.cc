@@ -1,0 +1,118 @@
+#include "compat/preload/session.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+
+#include "compat/preload/log.h"
+#include "compat/preload/process_host.h"
+#include "compat/settings/environment.h"
+#include "ioas/soft/soft_device.h"
+
+namespace compat::preload {
+namespace {
+
+// The host's devices as the file system view wants them.
+class HostInventory final : public vfs::Inventory {
+ public:
+  size_t device_count() const override { return OpenedHost()->state().device_count; }
+
+  vfs::DeviceView device(size_t index) const override {
+    const vfio::Host& host = *OpenedHost();
+    const vfio::DeviceState& state = host.state().devices[index];
+    const ioas::soft::PciAddress& address = host.arena().Get(state.soft)->address;
+    vfs::DeviceView view = {};
+    view.domain = address.domain;
+    view.bus = address.bus;
+    view.device = address.device;
+    view.function = address.function;
+    view.group = host.state().groups[state.group].number;
+    if (const ioas::soft::SoftDevice* device = host.device(static_cast<uint32_t>(index));
+        device != nullptr) {
+      Describe(*device, view);
+    }
+    return view;
+  }
+
+  size_t ReadConfig(size_t index, std::span<std::byte> data) const override {
+    ioas::soft::SoftDevice* device = OpenedHost()->device(static_cast<uint32_t>(index));
+    if (device == nullptr) return 0;
+    const size_t size = std::min<size_t>(data.size(), device->config_size());
+    device->ReadConfig(0, data.first(size));
+    return size;
+  }
+
+ private:
+  static void Describe(const ioas::soft::SoftDevice& device, vfs::DeviceView& view) {
+    const ioas::soft::DeviceIdentity& identity = device.identity();
+    view.vendor_id = identity.vendor_id;
+    view.device_id = identity.device_id;
+    view.subsystem_vendor_id = identity.subsystem_vendor_id;
+    view.subsystem_id = identity.subsystem_id;
+    view.class_code = identity.class_code;
+    view.revision_id = identity.revision_id;
+    for (const ioas::soft::BarLayout& bar : device.bars()) {
+      view.bar_sizes[bar.index] = bar.size;
+      view.bar_is_64bit[bar.index] = bar.is_64bit;
+    }
+  }
+};
+
+// What open() of one of the library's nodes returns.
+int OpenAnswer(const char* what, const ioas::Result<int>& result) {
+  if (result.ok()) return *result;
+  Log(settings::LogLevel::kDebug, "open of %s: errno %d: %s", what, result.error().code,
+      result.error().reason);
+  return -result.error().code;
+}
+
+}  // namespace
+
+bool Configured() {
+  static std::atomic<int> configured{-1};
+  int known = configured.load(std::memory_order_relaxed);
+  if (known < 0) {
+    known = settings::EnvironmentAsksForHost() ? 1 : 0;
+    configured.store(known, std::memory_order_relaxed);
+  }
+  return known != 0;
+}
+
+const vfs::Inventory* EmulatedDevices() {
+  static const HostInventory kInventory;
+  return ConfiguredHost() != nullptr ? &kInventory : nullptr;
+}
+
+int OpenContainer(int flags) {
+  vfio::Host* host = ConfiguredHost();
+  if (host == nullptr) return -ENOENT;
+  return OpenAnswer("a container", host->OpenContainer((flags & O_CLOEXEC) != 0));
+}
+
+int OpenGroup(uint32_t group, int flags) {
+  vfio::Host* host = ConfiguredHost();
+  if (host == nullptr) return -ENOENT;
+  return OpenAnswer("a group", host->OpenGroup(group, (flags & O_CLOEXEC) != 0));
+}
+
+bool DescriptorPath(int fd, char* path, size_t size) {
+  const uint32_t slot = VerifiedSlotOf(fd);
+  if (slot == 0) return false;
+  const vfio::Host& host = *OpenedHost();
+  const vfio::FileSlot& file = host.files().slot(slot);
+  switch (file.kind) {
+    case decode::DescriptorKind::kContainer:
+      std::snprintf(path, size, "/dev/vfio/vfio");
+      return true;
+    case decode::DescriptorKind::kGroup:
+      std::snprintf(path, size, "/dev/vfio/%u", host.state().groups[file.object].number);
+      return true;
+    default:
+      std::snprintf(path, size, "anon_inode:[vfio-device]");
+      return true;
+  }
+}
+
+}  // namespace compat::preload

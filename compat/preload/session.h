@@ -1,0 +1,32 @@
+// This process's use of a host: the one place where the interposed functions find out whether there
+// is anything for them to do.
+#ifndef COMPAT_PRELOAD_SESSION_H_
+#define COMPAT_PRELOAD_SESSION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compat/vfs/inventory.h"
+
+namespace compat::preload {
+
+// Whether the environment configures this library at all. False means that every interposed
+// function is to call the next one at once. Cheap: one load after the first call.
+bool Configured();
+
+// The emulated devices for the file system view; null if there are none (not configured, or the
+// configuration was refused, which has been logged by then). Opens the host at the first call.
+const vfs::Inventory* EmulatedDevices();
+
+// Opens /dev/vfio/vfio, or /dev/vfio/GROUP. `flags` are open()'s. Returns a descriptor, or a
+// negative errno: EBUSY for a group that is open, EMFILE, ENOMEM, EACCES.
+int OpenContainer(int flags);
+int OpenGroup(uint32_t group, int flags);
+
+// What `fd` shows itself as: "/dev/vfio/vfio", "/dev/vfio/GROUP" or "anon_inode:[vfio-device]", in
+// `path` of `size` bytes. Returns false if `fd` is not one of the library's.
+bool DescriptorPath(int fd, char* path, size_t size);
+
+}  // namespace compat::preload
+
+#endif  // COMPAT_PRELOAD_SESSION_H_

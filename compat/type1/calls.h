@@ -1,0 +1,25 @@
+// The calls of a type 1 container, one function each. Internal to this folder.
+#ifndef COMPAT_TYPE1_CALLS_H_
+#define COMPAT_TYPE1_CALLS_H_
+
+#include "compat/decode/decode.h"
+#include "compat/vfio/personality.h"
+
+namespace compat::type1 {
+
+// Flags of ioas::Mapping beyond the Access bits: UNMAP_DMA with FLAG_VADDR made the mapping's
+// address invalid, and MAP_DMA with FLAG_VADDR may give it a new one.
+inline constexpr uint32_t kAddressInvalid = 1u << 16;
+
+// Each returns what ioctl() returns, or the errno. They take the address space's lock.
+ioas::Result<long> GetInfo(const vfio::ContainerContext& context, const decode::DecodedCall& call);
+ioas::Result<long> MapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call);
+ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call);
+ioas::Result<long> DirtyPages(const vfio::ContainerContext& context, const decode::DecodedCall& call);
+
+// The refusal of a call on a container that lost its IOMMU while the call was on its way.
+ioas::Status CheckStillOpen(const vfio::ContainerContext& context);
+
+}  // namespace compat::type1
+
+#endif  // COMPAT_TYPE1_CALLS_H_

@@ -1,0 +1,80 @@
+#include "compat/type1/type1.h"
+
+#include "compat/abi/vfio_numbers.h"
+#include "compat/type1/calls.h"
+#include "compat/type1/dirty_bitmap.h"
+
+namespace compat::type1 {
+namespace {
+
+class Type1Personality final : public vfio::Personality {
+ public:
+  long CheckExtension(uint64_t extension, const vfio::ContainerState* container) const override {
+    switch (extension) {
+      case abi::kType1Iommu:
+      case abi::kType1v2Iommu:
+      case abi::kUnmapAll:
+        return 1;
+      case abi::kUpdateVaddr:
+        return container != nullptr ? 1 : 0;
+      // VFIO_DMA_CC_IOMMU: the software host, as the recorded machine, does not enforce coherency.
+      default:
+        return 0;
+    }
+  }
+
+  bool Offers(uint64_t type) const override {
+    return type == abi::kType1Iommu || type == abi::kType1v2Iommu;
+  }
+
+  uint32_t MappingLimit(decode::ContainerType /*type*/) const override { return kMappingLimit; }
+
+  void Open(const vfio::ContainerContext& context) const override {
+    context.container->dirty_tracking = 0;
+    context.container->invalid_addresses = 0;
+  }
+
+  void Close(const vfio::ContainerContext& context) const override {
+    ioas::AddressSpace space = context.space();
+    ioas::MappingIndex index = space.mappings();
+    if (context.container->dirty_tracking != 0) {
+      for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
+           mapping = index.Next(mapping->first)) {
+        FreeBitmap(*context.arena, *mapping, space.page_size());
+      }
+    }
+    space.UnmapAll(*context.backend);
+  }
+
+  ioas::Result<long> Call(const vfio::ContainerContext& context,
+                          const decode::DecodedCall& call) const override {
+    switch (call.row->call) {
+      case decode::Call::kIommuGetInfo:
+        return GetInfo(context, call);
+      case decode::Call::kIommuMapDma:
+        return MapDma(context, call);
+      case decode::Call::kIommuUnmapDma:
+        return UnmapDma(context, call);
+      case decode::Call::kIommuDirtyPages:
+        return DirtyPages(context, call);
+      default:
+        return ioas::Error{ENOTTY, "type 1 containers have no such call"};
+    }
+  }
+};
+
+}  // namespace
+
+const vfio::Personality& Type1() {
+  static constexpr Type1Personality kPersonality;
+  return kPersonality;
+}
+
+ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {
+  if (context.container->type == decode::ContainerType::kNone) {
+    return ioas::Error{EINVAL, "the container has no IOMMU"};
+  }
+  return {};
+}
+
+}  // namespace compat::type1

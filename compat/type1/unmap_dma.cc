@@ -1,0 +1,165 @@
+// VFIO_IOMMU_UNMAP_DMA (vfio_iommu_type1_unmap_dma, vfio_dma_do_unmap).
+#include "compat/abi/vfio_container.h"
+#include "compat/type1/calls.h"
+#include "compat/type1/dirty_bitmap.h"
+
+namespace compat::type1 {
+namespace {
+
+// One UNMAP_DMA on its way.
+class Unmapping {
+ public:
+  Unmapping(const vfio::ContainerContext& context, ioas::AddressSpace& space,
+            const decode::DecodedCall& call, const abi::DmaUnmap& unmap, const abi::Bitmap& bitmap)
+      : context_(context),
+        space_(space),
+        index_(space.mappings()),
+        call_(call),
+        unmap_(unmap),
+        bitmap_(bitmap) {}
+
+  // Unmaps, or makes addresses invalid. Returns how many bytes of mappings that were.
+  ioas::Result<uint64_t> Run() {
+    IOAS_RETURN_IF_ERROR(Check());
+    if (IsAll()) return Walk(0, UINT64_MAX);
+    const uint64_t last = unmap_.iova + unmap_.size - 1;
+    // The kernel compares with the range's end, which wraps to 0 at the top of the space: then no
+    // mapping lies below it, and nothing is unmapped.
+    if (last == UINT64_MAX) return CheckBisection(last).ok() ? ioas::Result<uint64_t>(0) : Bisected();
+    IOAS_RETURN_IF_ERROR(CheckBisection(last));
+    return Walk(unmap_.iova, last);
+  }
+
+ private:
+  bool Has(uint32_t flag) const { return (unmap_.flags & flag) != 0; }
+  bool IsAll() const { return Has(abi::kDmaUnmapFlagAll); }
+  bool IsV2() const { return context_.container->type == decode::ContainerType::kType1v2; }
+  static ioas::Error Bisected() {
+    return {EINVAL, "the range bisects a mapping, which type 1 version 2 refuses"};
+  }
+
+  ioas::Status Check() const {
+    const uint64_t page_size = space_.page_size();
+    if ((unmap_.iova & (page_size - 1)) != 0) {
+      return ioas::Error{EINVAL, "the IOVA must be a multiple of the page size"};
+    }
+    if (IsAll()) {
+      if (unmap_.iova != 0 || unmap_.size != 0) {
+        return ioas::Error{EINVAL, "FLAG_ALL takes no range"};
+      }
+    } else if (unmap_.size == 0 || (unmap_.size & (page_size - 1)) != 0 ||
+               unmap_.iova + unmap_.size - 1 < unmap_.iova) {
+      return ioas::Error{EINVAL, "the size must be a multiple of the page size, without wrapping"};
+    }
+    if (Has(abi::kDmaUnmapFlagGetDirtyBitmap) &&
+        (context_.container->dirty_tracking == 0 || bitmap_.pgsize != page_size)) {
+      return ioas::Error{EINVAL, "dirty tracking is off, or the bitmap's page size is another"};
+    }
+    return {};
+  }
+
+  ioas::Status CheckBisection(uint64_t last) const {
+    if (!IsV2()) return {};
+    const auto at_first = index_.FindContaining(unmap_.iova);
+    if (at_first && at_first->first != unmap_.iova) return Bisected();
+    const auto at_last = index_.FindContaining(last);
+    if (at_last && at_last->last != last) return Bisected();
+    return {};
+  }
+
+  ioas::Result<uint64_t> Walk(uint64_t first, uint64_t last) {
+    const auto start = index_.FindFirstOverlapping(first, last);
+    uint64_t bytes = 0;
+    for (auto mapping = start; mapping && mapping->first <= last;
+         mapping = index_.Next(mapping->first)) {
+      // Version 1 unmaps a mapping whole if its first address is covered, and otherwise nothing.
+      if (!IsV2() && first > mapping->first) break;
+      if (Has(abi::kDmaUnmapFlagVaddr)) {
+        if (!Invalidate(*mapping)) {
+          UndoInvalidation(start->first, mapping->first);
+          return ioas::Error{EINVAL, "a mapping's address is invalid already"};
+        }
+      } else {
+        IOAS_RETURN_IF_ERROR(Remove(*mapping));
+      }
+      bytes += mapping->last - mapping->first + 1;
+    }
+    return bytes;
+  }
+
+  ioas::Status Remove(const ioas::Mapping& mapping) {
+    if (Has(abi::kDmaUnmapFlagGetDirtyBitmap)) {
+      IOAS_RETURN_IF_ERROR(CopyOutBitmap(*context_.arena, *call_.memory, bitmap_.data, mapping,
+                                         unmap_.iova, bitmap_.pgsize));
+    }
+    if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;
+    space_.Unmap(*context_.backend, mapping);
+    FreeBitmap(*context_.arena, mapping, space_.page_size());
+    return {};
+  }
+
+  bool Invalidate(const ioas::Mapping& mapping) {
+    if ((mapping.flags & kAddressInvalid) != 0) return false;
+    index_.Update(mapping.first,
+                  [](ioas::Mapping& updated) { updated.flags |= kAddressInvalid; });
+    ++context_.container->invalid_addresses;
+    return true;
+  }
+
+  // Makes the mappings from `first` up to the one before `end` valid again.
+  void UndoInvalidation(uint64_t first, uint64_t end) {
+    for (auto mapping = index_.FindContaining(first); mapping && mapping->first < end;
+         mapping = index_.Next(mapping->first)) {
+      index_.Update(mapping->first,
+                    [](ioas::Mapping& updated) { updated.flags &= ~kAddressInvalid; });
+      --context_.container->invalid_addresses;
+    }
+  }
+
+  const vfio::ContainerContext& context_;
+  ioas::AddressSpace& space_;
+  ioas::MappingIndex index_;
+  const decode::DecodedCall& call_;
+  const abi::DmaUnmap& unmap_;
+  const abi::Bitmap& bitmap_;
+};
+
+// What FLAG_GET_DIRTY_BITMAP needs.
+ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
+                                       const abi::DmaUnmap& unmap) {
+  if ((unmap.flags & (abi::kDmaUnmapFlagAll | abi::kDmaUnmapFlagVaddr)) != 0) {
+    return ioas::Error{EINVAL, "GET_DIRTY_BITMAP goes with neither ALL nor VADDR"};
+  }
+  if (unmap.argsz < sizeof(abi::DmaUnmap) + sizeof(abi::Bitmap)) {
+    return ioas::Error{EINVAL, "argsz has no room for the bitmap"};
+  }
+  const auto bitmap = call.CopyInBehind<abi::Bitmap>(sizeof(abi::DmaUnmap));
+  if (!bitmap.ok()) return bitmap;
+  IOAS_RETURN_IF_ERROR(CheckBitmap(*bitmap, unmap.size));
+  return bitmap;
+}
+
+}  // namespace
+
+ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call) {
+  ioas::Result<abi::DmaUnmap> unmap = call.CopyIn<abi::DmaUnmap>();
+  if (!unmap.ok()) return unmap.error();
+  ioas::Result<abi::Bitmap> bitmap = abi::Bitmap{};
+  if ((unmap->flags & abi::kDmaUnmapFlagGetDirtyBitmap) != 0) {
+    bitmap = CopyInBitmap(call, *unmap);
+    if (!bitmap.ok()) return bitmap.error();
+  }
+  {
+    ioas::AddressSpace space = context.space();
+    ioas::AddressSpace::Lock lock(space);
+    IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
+    const ioas::Result<uint64_t> bytes =
+        Unmapping(context, space, call, *unmap, *bitmap).Run();
+    if (!bytes.ok()) return bytes.error();
+    unmap->size = *bytes;
+  }
+  IOAS_RETURN_IF_ERROR(call.CopyOut(*unmap));
+  return 0L;
+}
+
+}  // namespace compat::type1

@@ -1,0 +1,72 @@
+// Calls on a container's descriptor (drivers/vfio/container.c).
+#include "compat/abi/vfio_numbers.h"
+#include "compat/vfio/calls.h"
+#include "compat/vfio/host.h"
+
+namespace compat::vfio {
+namespace {
+
+using decode::ContainerType;
+using ioas::RobustLock;
+
+long CheckExtension(Host& host, const ContainerState& container, uint64_t extension) {
+  const bool chosen = container.type != ContainerType::kNone;
+  return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
+}
+
+ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint64_t type) {
+  RobustLock lock(host.state().mutex);
+  if (container.groups == 0 || container.type != ContainerType::kNone) {
+    return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};
+  }
+  const Personality& personality = *host.parts().personality;
+  // The same number names an IOMMU and asks for it as an extension.
+  if (!personality.Offers(type)) {
+    return ioas::Error{ENODEV, "no such IOMMU type is on offer"};
+  }
+  ioas::Result<ContainerContext> context = host.ContextFor(container);
+  if (!context.ok()) return context.error();
+  const auto chosen = static_cast<ContainerType>(type);
+  {
+    ioas::AddressSpace space = context->space();
+    ioas::AddressSpace::Lock space_lock(space);
+    space.Configure(host.backend().properties(), personality.MappingLimit(chosen));
+    personality.Open(*context);
+    container.type = chosen;
+  }
+  host.AttachDevices(container.groups, container.space);
+  return 0L;
+}
+
+}  // namespace
+
+void CountUnknown(ContainerState& container, uint64_t request) {
+  container.unknown_calls.fetch_add(1, std::memory_order_relaxed);
+  container.last_unknown_request.store(static_cast<uint32_t>(request), std::memory_order_relaxed);
+}
+
+ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, uint32_t slot,
+                                  const CallArguments& arguments) {
+  const auto call = decode::Decode(decode::DescriptorKind::kContainer, container.type,
+                                   arguments.request, arguments.argument, arguments.memory);
+  if (!call.ok()) {
+    CountUnknown(container, arguments.request);
+    return call.error();
+  }
+  switch (call->row->call) {
+    case decode::Call::kGetApiVersion:
+      return long{abi::kApiVersion};
+    case decode::Call::kCheckExtension:
+      return CheckExtension(host, container, call->argument);
+    case decode::Call::kSetIommu:
+      return SetIommu(host, container, call->argument);
+    default:
+      break;
+  }
+  ioas::Result<ContainerContext> context = host.ContextFor(container);
+  if (!context.ok()) return context.error();
+  if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
+  return host.parts().personality->Call(*context, *call);
+}
+
+}  // namespace compat::vfio

@@ -1,0 +1,40 @@
+// A container as it lies in the arena.
+#ifndef COMPAT_VFIO_CONTAINER_STATE_H_
+#define COMPAT_VFIO_CONTAINER_STATE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "compat/decode/call.h"
+#include "ioas/address_space.h"
+#include "ioas/base/arena.h"
+
+namespace compat::vfio {
+
+// Guarded by the host's lock, but for what the address space's lock guards as well. The memory is
+// type-stable: once a container, it is only ever reused as one, so a call that lost a race with
+// close() may still take the address space's lock and look.
+struct ContainerState {
+  ioas::ArenaRef<ContainerState> next;  // the list of all containers
+  uint32_t slot;         // the file slot it was opened as
+  uint32_t number;       // counts containers from 1, for people
+  uint32_t opener;       // process id
+  uint8_t in_use;        // 0: free for reuse
+  uint8_t file_open;     // its own descriptor is open somewhere
+  uint64_t groups;       // a bit for each group of the host that is in it
+  ioas::ArenaRef<ioas::AddressSpaceState> space;  // made once, kept for reuse
+
+  // What SET_IOMMU made of it. Changes under both locks, so either suffices to read it.
+  std::atomic<decode::ContainerType> type;
+  // Type 1: DIRTY_PAGES START is in force, mappings have bitmaps. Address space's lock.
+  uint8_t dirty_tracking;
+  // Type 1: mappings whose address is invalid (UNMAP with FLAG_VADDR). Address space's lock.
+  uint32_t invalid_addresses;
+
+  std::atomic<uint32_t> unknown_calls;
+  std::atomic<uint32_t> last_unknown_request;
+};
+
+}  // namespace compat::vfio
+
+#endif  // COMPAT_VFIO_CONTAINER_STATE_H_

@@ -1,0 +1,139 @@
+// read(), write() and mmap() on a device's descriptor (drivers/vfio/pci/vfio_pci_core.c,
+// vfio_pci_rdwr.c, vfio_pci_config.c).
+#include <algorithm>
+
+#include "compat/abi/vfio_device.h"
+#include "compat/vfio/host.h"
+#include "compat/vfio/regions.h"
+#include "ioas/soft/soft_device.h"
+
+namespace compat::vfio {
+namespace {
+
+using ioas::soft::SoftDevice;
+
+// Registers are small: a transfer goes through a buffer of this size, piece by piece.
+constexpr uint64_t kPiece = 256;
+
+// One transfer: from the device to the caller, or the other way.
+struct Transfer {
+  bool write;
+  uint64_t address;
+  decode::CallerMemory& memory;
+};
+
+// Moves `size` bytes at `offset` of configuration space. It must lie inside it as a whole: EFAULT.
+ioas::Result<long> MoveConfig(SoftDevice& device, const Transfer& transfer, uint64_t offset,
+                              uint64_t size) {
+  if (offset >= device.config_size() || size > device.config_size() - offset) {
+    return ioas::Error{EFAULT, "beyond the end of configuration space"};
+  }
+  std::byte buffer[kPiece];
+  for (uint64_t done = 0; done < size;) {
+    const std::span<std::byte> piece(buffer, std::min(kPiece, size - done));
+    const auto at = static_cast<uint32_t>(offset + done);
+    if (transfer.write) {
+      IOAS_RETURN_IF_ERROR(transfer.memory.Read(transfer.address + done, piece));
+      device.WriteConfig(at, piece);
+    } else {
+      device.ReadConfig(at, piece);
+      IOAS_RETURN_IF_ERROR(transfer.memory.Write(transfer.address + done, piece));
+    }
+    done += piece.size();
+  }
+  return static_cast<long>(size);
+}
+
+// Moves up to `size` bytes at `offset` of a BAR; what lies beyond its end is cut off.
+ioas::Result<long> MoveBar(SoftDevice& device, const Transfer& transfer, uint8_t bar,
+                           uint64_t offset, uint64_t size) {
+  const uint64_t end = device.bar(bar).size;
+  if (offset >= end) return ioas::Error{EINVAL, "beyond the end of the BAR"};
+  size = std::min(size, end - offset);
+  std::byte buffer[kPiece];
+  for (uint64_t done = 0; done < size;) {
+    const std::span<std::byte> piece(buffer, std::min(kPiece, size - done));
+    if (transfer.write) {
+      IOAS_RETURN_IF_ERROR(transfer.memory.Read(transfer.address + done, piece));
+      IOAS_RETURN_IF_ERROR(device.WriteBar(bar, offset + done, piece));
+    } else {
+      IOAS_RETURN_IF_ERROR(device.ReadBar(bar, offset + done, piece));
+      IOAS_RETURN_IF_ERROR(transfer.memory.Write(transfer.address + done, piece));
+    }
+    done += piece.size();
+  }
+  return static_cast<long>(size);
+}
+
+ioas::Result<long> MoveAt(SoftDevice& device, const Transfer& transfer, uint64_t position,
+                          uint64_t size) {
+  if (size == 0) return 0L;
+  const uint64_t region = RegionIndex(position);
+  const uint64_t offset = OffsetInRegion(position);
+  if (region == abi::kPciConfigRegionIndex) return MoveConfig(device, transfer, offset, size);
+  if (region <= abi::kPciBar5RegionIndex) {
+    return MoveBar(device, transfer, static_cast<uint8_t>(region), offset, size);
+  }
+  return ioas::Error{EINVAL, "the device has no such region"};
+}
+
+ioas::Result<long> Move(Host& host, uint32_t slot, const Transfer& transfer, uint64_t size,
+                        const uint64_t* position) {
+  FileSlot& file = host.files().slot(slot);
+  if (file.kind != decode::DescriptorKind::kDevice) {
+    return ioas::Error{EINVAL, "only a device's descriptor can be read and written"};
+  }
+  SoftDevice* device = host.device(file.object);
+  if (device == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
+  const ioas::Result<long> moved =
+      MoveAt(*device, transfer, position != nullptr ? *position : file.position, size);
+  if (moved.ok() && position == nullptr) file.position += static_cast<uint64_t>(*moved);
+  return moved;
+}
+
+}  // namespace
+
+ioas::Result<long> Host::Read(uint32_t slot, uint64_t address, uint64_t size,
+                              const uint64_t* position, decode::CallerMemory& memory) {
+  return Move(*this, slot, {.write = false, .address = address, .memory = memory}, size, position);
+}
+
+ioas::Result<long> Host::Write(uint32_t slot, uint64_t address, uint64_t size,
+                               const uint64_t* position, decode::CallerMemory& memory) {
+  return Move(*this, slot, {.write = true, .address = address, .memory = memory}, size, position);
+}
+
+ioas::Result<uint64_t> Host::FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
+                                           bool is_shared) const {
+  const FileSlot file = files().slot(slot);
+  if (file.kind != decode::DescriptorKind::kDevice) {
+    return ioas::Error{ENODEV, "only a device's descriptor can be mapped"};
+  }
+  SoftDevice* mapped = device(file.object);
+  if (mapped == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
+  const uint64_t region = RegionIndex(offset);
+  if (!is_shared || region > abi::kPciBar5RegionIndex) {
+    return ioas::Error{EINVAL, "only BARs can be mapped, and only shared"};
+  }
+  const ioas::soft::BarInfo bar = mapped->bar(static_cast<uint8_t>(region));
+  const uint64_t first = OffsetInRegion(offset);
+  if (first < bar.mappable_offset || first - bar.mappable_offset > bar.mappable_size ||
+      size > bar.mappable_size - (first - bar.mappable_offset)) {
+    return ioas::Error{EINVAL, "beyond what can be mapped of the BAR"};
+  }
+  return mapped->MappableFileOffset(static_cast<uint8_t>(region)) + (first - bar.mappable_offset);
+}
+
+void Host::OnMapped(uint32_t slot, void* address, uint64_t size) {
+  if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
+    mapped->OnMap(address, size);
+  }
+}
+
+void Host::OnUnmap(uint32_t slot, void* address, uint64_t size) {
+  if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
+    mapped->OnUnmap(address, size);
+  }
+}
+
+}  // namespace compat::vfio

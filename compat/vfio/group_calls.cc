@@ -1,0 +1,115 @@
+// Calls on a group's descriptor (drivers/vfio/group.c).
+#include <unistd.h>
+
+#include "compat/abi/vfio_group.h"
+#include "compat/vfio/calls.h"
+#include "compat/vfio/device_name.h"
+#include "compat/vfio/host.h"
+#include "ioas/base/system_call.h"
+
+namespace compat::vfio {
+namespace {
+
+using ioas::ArenaRef;
+using ioas::RobustLock;
+
+ioas::Result<long> GetStatus(Host& host, const GroupState& group, const decode::DecodedCall& call) {
+  ioas::Result<abi::GroupStatus> status = call.CopyIn<abi::GroupStatus>();
+  if (!status.ok()) return status.error();
+  {
+    RobustLock lock(host.state().mutex);
+    // Emulated devices have no other driver, so a group is always viable.
+    status->flags = abi::kGroupFlagsViable;
+    if (group.container) status->flags |= abi::kGroupFlagsContainerSet;
+  }
+  IOAS_RETURN_IF_ERROR(call.CopyOut(*status));
+  return 0L;
+}
+
+ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::DecodedCall& call) {
+  const ioas::Result<int32_t> fd = call.CopyIn<int32_t>();
+  if (!fd.ok()) return fd.error();
+  const ioas::Result<uint32_t> slot = host.parts().descriptors->SlotOf(*fd);
+  if (!slot.ok()) return slot.error();
+
+  RobustLock lock(host.state().mutex);
+  if (host.state().groups[index].container) {
+    return ioas::Error{EINVAL, "the group has a container already"};
+  }
+  if (*slot == 0 || host.files().slot(*slot).kind != decode::DescriptorKind::kContainer) {
+    return ioas::Error{EBADFD, "the descriptor is no container's"};
+  }
+  host.AttachGroup(index, ArenaRef<ContainerState>{host.files().slot(*slot).object});
+  return 0L;
+}
+
+ioas::Result<long> UnsetContainer(Host& host, uint32_t index) {
+  RobustLock lock(host.state().mutex);
+  GroupState& group = host.state().groups[index];
+  if (!group.container) return ioas::Error{EINVAL, "the group has no container"};
+  if (group.device_opens != 0) host.EndLostFiles();
+  if (group.device_opens != 0) return ioas::Error{EBUSY, "devices of the group are open"};
+  host.DetachGroup(index);
+  return 0L;
+}
+
+// Finds the device of `group` that `name` means.
+ioas::Result<uint32_t> FindDevice(const Host& host, uint32_t group, std::string_view name) {
+  const HostState& state = host.state();
+  for (uint32_t i = 0; i < state.device_count; ++i) {
+    if (state.devices[i].group != group) continue;
+    const ioas::Result<bool> match =
+        MatchDeviceName(name, host.arena().Get(state.devices[i].soft)->address);
+    if (!match.ok()) return match.error();
+    if (*match) return i;
+  }
+  return ioas::Error{ENODEV, "the group has no device of that name"};
+}
+
+ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::DecodedCall& call) {
+  char buffer[4096];
+  const auto name = decode::CopyInString(*call.memory, call.argument, buffer);
+  if (!name.ok()) return name.error();
+
+  RobustLock lock(host.state().mutex);
+  const ioas::Result<uint32_t> device = FindDevice(host, index, *name);
+  if (!device.ok()) return device.error();
+  const GroupState& group = host.state().groups[index];
+  if (!group.container ||
+      host.arena().Get(group.container)->type == decode::ContainerType::kNone) {
+    return ioas::Error{EINVAL, "the group has no container with an IOMMU"};
+  }
+  const ioas::Result<NewFile> file =
+      host.files().Open(decode::DescriptorKind::kDevice, *device, /*close_on_exec=*/true);
+  if (!file.ok()) return file.error();
+  if (const ioas::Status begun = host.BeginDevice(*device); !begun.ok()) {
+    host.files().Free(file->slot);
+    ioas::SystemCall(SYS_close, file->descriptor);
+    return begun.error();
+  }
+  host.parts().descriptors->OnNew(file->descriptor, file->slot);
+  return long{file->descriptor};
+}
+
+}  // namespace
+
+ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments) {
+  const auto call =
+      decode::Decode(decode::DescriptorKind::kGroup, decode::ContainerType::kNone,
+                     arguments.request, arguments.argument, arguments.memory);
+  if (!call.ok()) return call.error();
+  switch (call->row->call) {
+    case decode::Call::kGroupGetStatus:
+      return GetStatus(host, host.state().groups[group], *call);
+    case decode::Call::kGroupSetContainer:
+      return SetContainer(host, group, *call);
+    case decode::Call::kGroupUnsetContainer:
+      return UnsetContainer(host, group);
+    case decode::Call::kGroupGetDeviceFd:
+      return GetDeviceFd(host, group, *call);
+    default:
+      return ioas::Error{ENOTTY, "groups have no such call"};
+  }
+}
+
+}  // namespace compat::vfio

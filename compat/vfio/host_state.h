@@ -1,0 +1,68 @@
+// A host as it lies in the arena: the block that Arena::root() names.
+#ifndef COMPAT_VFIO_HOST_STATE_H_
+#define COMPAT_VFIO_HOST_STATE_H_
+
+#include <cstdint>
+
+#include "compat/vfio/container_state.h"
+#include "compat/vfio/file_table.h"
+#include "ioas/address_space.h"
+#include "ioas/base/arena.h"
+#include "ioas/base/robust_mutex.h"
+#include "ioas/soft/soft_host.h"
+
+namespace compat::vfio {
+
+// Groups are bits of a word (ContainerState::groups), and every device has a group.
+inline constexpr uint32_t kMaxDevices = ioas::soft::kMaxDevices;
+static_assert(kMaxDevices <= 64);
+
+struct DeviceState {
+  ioas::ArenaRef<ioas::soft::SoftDeviceState> soft;
+  uint32_t group;  // index in HostState::groups
+  uint32_t opens;  // device files that are open
+};
+
+// An IOMMU group. Its counterpart is struct vfio_group in drivers/vfio/group.c.
+struct GroupState {
+  uint32_t number;       // as in /dev/vfio/NUMBER
+  uint32_t slot;         // the file slot of its descriptor; 0: closed
+  uint32_t device_opens;  // device files of its devices: each holds the group open
+  ioas::ArenaRef<ContainerState> container;
+};
+
+// What became of a container, for the summary.
+struct ContainerRecord {
+  uint32_t number;
+  uint32_t opener;
+  decode::ContainerType type;
+  uint32_t unknown_calls;
+  uint32_t last_unknown_request;
+  uint64_t live_mappings;  // when it ended
+  ioas::AddressSpaceStatistics statistics;
+};
+inline constexpr uint32_t kMaxContainerRecords = 64;
+
+struct HostState {
+  // The host's lock: everything below, and ContainerState.
+  ioas::RobustMutex mutex;
+  FileTableState files;
+  ioas::ArenaRef<ioas::soft::SoftHost> soft;
+
+  uint32_t device_count;
+  uint32_t group_count;
+  DeviceState devices[kMaxDevices];
+  GroupState groups[kMaxDevices];
+
+  // Every container there ever was, linked by ContainerState::next.
+  ioas::ArenaRef<ContainerState> containers;
+  uint32_t containers_opened;
+
+  // The last kMaxContainerRecords containers that ended: record i is at i % kMaxContainerRecords.
+  uint32_t records_made;
+  ContainerRecord records[kMaxContainerRecords];
+};
+
+}  // namespace compat::vfio
+
+#endif  // COMPAT_VFIO_HOST_STATE_H_

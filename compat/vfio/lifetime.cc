@@ -1,0 +1,160 @@
+// How files, containers, groups and devices end. Behaviour: vfio_fops_release and
+// vfio_group_detach_container in drivers/vfio/container.c, vfio_group_fops_release and
+// vfio_df_group_close in group.c: a device file holds its group's file open, and a group holds its
+// container.
+#include <unistd.h>
+
+#include "compat/vfio/host.h"
+#include "ioas/base/system_call.h"
+#include "ioas/soft/soft_device.h"
+
+namespace compat::vfio {
+
+using ioas::ArenaRef;
+using ioas::RobustLock;
+
+void Host::OnClosed(uint32_t slot) {
+  RobustLock lock(state_->mutex);
+  if (files().slot(slot).in_use != 0 && !files().IsOpen(slot)) EndFile(slot);
+}
+
+bool Host::EndLostFiles() {
+  bool any = false;
+  const FileTable table = files();
+  for (uint32_t slot = 1; slot <= table.last_slot(); ++slot) {
+    if (table.slot(slot).in_use == 0 || table.IsOpen(slot)) continue;
+    EndFile(slot);
+    any = true;
+  }
+  return any;
+}
+
+void Host::EndFile(uint32_t slot) {
+  const FileSlot file = files().slot(slot);
+  files().Free(slot);
+  switch (file.kind) {
+    case decode::DescriptorKind::kContainer: {
+      ContainerState& container = *arena_.Get(ArenaRef<ContainerState>{file.object});
+      container.file_open = 0;
+      EndContainerIfUnused(container);
+      break;
+    }
+    case decode::DescriptorKind::kGroup:
+      state_->groups[file.object].slot = 0;
+      EndGroupIfUnused(file.object);
+      break;
+    case decode::DescriptorKind::kDevice:
+      EndDevice(file.object);
+      break;
+    default:
+      break;
+  }
+}
+
+ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
+  ArenaRef<ContainerState> ref = state_->containers;
+  while (ref && arena_.Get(ref)->in_use != 0) ref = arena_.Get(ref)->next;
+  if (!ref) {
+    const auto fresh = arena_.New<ContainerState>();
+    if (!fresh.ok()) return fresh.error();
+    const auto space = ioas::AddressSpace::Create(arena_, backend_.properties(), 0);
+    if (!space.ok()) {
+      arena_.Delete(*fresh);
+      return space.error();
+    }
+    ref = *fresh;
+    arena_.Get(ref)->space = *space;
+    arena_.Get(ref)->next = state_->containers;
+    state_->containers = ref;
+  }
+  ContainerState* container = arena_.Get(ref);
+  container->in_use = 1;
+  container->groups = 0;
+  container->opener = static_cast<uint32_t>(ioas::SystemCall(SYS_getpid));
+  container->type = decode::ContainerType::kNone;
+  container->unknown_calls = 0;
+  container->last_unknown_request = 0;
+  return ref;
+}
+
+void Host::EndContainerIfUnused(ContainerState& container) {
+  if (container.file_open == 0 && container.groups == 0) container.in_use = 0;
+}
+
+void Host::EndGroupIfUnused(uint32_t index) {
+  GroupState& group = state_->groups[index];
+  if (group.slot == 0 && group.device_opens == 0 && group.container) DetachGroup(index);
+}
+
+void Host::AttachGroup(uint32_t index, ArenaRef<ContainerState> container) {
+  state_->groups[index].container = container;
+  ContainerState* state = arena_.Get(container);
+  state->groups |= uint64_t{1} << index;
+  if (state->type == decode::ContainerType::kNone) return;
+  AttachDevices(uint64_t{1} << index, state->space);
+}
+
+void Host::AttachDevices(uint64_t groups, ArenaRef<ioas::AddressSpaceState> space) {
+  for (uint32_t i = 0; i < state_->device_count; ++i) {
+    if ((groups >> state_->devices[i].group & 1) == 0) continue;
+    if (ioas::soft::SoftDevice* attached = device(i); attached != nullptr) attached->Attach(space);
+  }
+}
+
+void Host::DetachGroup(uint32_t index) {
+  GroupState& group = state_->groups[index];
+  ContainerState& container = *arena_.Get(group.container);
+  AttachDevices(uint64_t{1} << index, {});
+  group.container = {};
+  container.groups &= ~(uint64_t{1} << index);
+  if (container.groups == 0 && container.type != decode::ContainerType::kNone) {
+    CloseIommu(container);
+  }
+  EndContainerIfUnused(container);
+}
+
+void Host::CloseIommu(ContainerState& container) {
+  const ContainerContext context{&arena_, &backend_, &container, 0};
+  ioas::AddressSpace space = context.space();
+  ioas::AddressSpace::Lock lock(space);
+  state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container);
+  parts_.personality->Close(context);
+  container.type = decode::ContainerType::kNone;
+}
+
+ContainerRecord Host::RecordOf(const ContainerState& container) const {
+  const ioas::AddressSpaceState& space = *arena_.Get(container.space);
+  return {.number = container.number,
+          .opener = container.opener,
+          .type = container.type,
+          .unknown_calls = container.unknown_calls,
+          .last_unknown_request = container.last_unknown_request,
+          .live_mappings = space.mappings.size,
+          .statistics = space.statistics};
+}
+
+ioas::Status Host::BeginDevice(uint32_t index) {
+  ioas::soft::SoftDevice* opened = device(index);
+  if (opened == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
+  IOAS_RETURN_IF_ERROR(opened->Start());
+  DeviceState& state = state_->devices[index];
+  // The first opener gets the function reset (vfio_pci_core_enable).
+  if (state.opens++ == 0) opened->Reset();
+  ++state_->groups[state.group].device_opens;
+  return {};
+}
+
+void Host::EndDevice(uint32_t index) {
+  DeviceState& state = state_->devices[index];
+  if (--state.opens == 0) {
+    // What vfio_pci_core_disable does; the state is the arena's, so any process can do it.
+    if (ioas::soft::SoftDevice* opened = device(index); opened != nullptr) {
+      opened->Reset();
+      opened->Stop();
+    }
+  }
+  --state_->groups[state.group].device_opens;
+  EndGroupIfUnused(state.group);
+}
+
+}  // namespace compat::vfio

@@ -1,0 +1,54 @@
+// What a container's calls mean once VFIO_SET_IOMMU has chosen: type 1, SPAPR TCE, no IOMMU.
+#ifndef COMPAT_VFIO_PERSONALITY_H_
+#define COMPAT_VFIO_PERSONALITY_H_
+
+#include <cstdint>
+
+#include "compat/decode/decode.h"
+#include "compat/vfio/container_state.h"
+#include "ioas/address_space.h"
+#include "ioas/backend.h"
+#include "ioas/base/arena.h"
+
+namespace compat::vfio {
+
+// What a personality works on. Made for each call.
+struct ContainerContext {
+  ioas::Arena* arena = nullptr;
+  ioas::Backend* backend = nullptr;
+  ContainerState* container = nullptr;
+  uint32_t process = 0;  // the caller's index in the process table
+
+  ioas::AddressSpace space() const { return {*arena, container->space}; }
+};
+
+// Has no state of its own: all of it lies in the container. The counterpart of the kernel's struct
+// vfio_iommu_driver_ops (drivers/vfio/vfio.h).
+class Personality {
+ public:
+  // VFIO_CHECK_EXTENSION. `container` is null while no IOMMU is set. Returns what the call returns.
+  virtual long CheckExtension(uint64_t extension, const ContainerState* container) const = 0;
+
+  // Whether VFIO_SET_IOMMU may choose `type`.
+  virtual bool Offers(uint64_t type) const = 0;
+
+  // How many mappings a container of `type` may hold.
+  virtual uint32_t MappingLimit(decode::ContainerType type) const = 0;
+
+  // VFIO_SET_IOMMU has chosen `type`: the address space is configured and empty, its lock is held.
+  virtual void Open(const ContainerContext& context) const = 0;
+  // The container loses its IOMMU: unmaps all. The address space's lock is held.
+  virtual void Close(const ContainerContext& context) const = 0;
+
+  // Carries out a call that is the personality's. Takes the address space's lock itself. Returns
+  // what ioctl() returns.
+  virtual ioas::Result<long> Call(const ContainerContext& context,
+                                  const decode::DecodedCall& call) const = 0;
+
+ protected:
+  ~Personality() = default;
+};
+
+}  // namespace compat::vfio
+
+#endif  // COMPAT_VFIO_PERSONALITY_H_

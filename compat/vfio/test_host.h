@@ -1,0 +1,68 @@
+// A host in a test's own process, driven without the preload library: what ioctl() would do.
+#ifndef COMPAT_VFIO_TEST_HOST_H_
+#define COMPAT_VFIO_TEST_HOST_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "compat/decode/caller_memory.h"
+#include "compat/vfio/host.h"
+
+namespace compat::vfio {
+
+// The test's own memory; bad pointers are EFAULT.
+class TestMemory final : public decode::CallerMemory {
+ public:
+  ioas::Status Read(uint64_t address, std::span<std::byte> bytes) override;
+  ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) override;
+};
+
+// A host in a memfd with two NVMe drives on empty images, 0000:00:05.0 in group 7 and 0000:00:06.0
+// in group 8. Calls return what the system call would: a value, or a negated errno. Any thread may
+// call.
+class TestHost : private Descriptors {
+ public:
+  static constexpr uint32_t kGroup = 7;
+  static constexpr uint32_t kOtherGroup = 8;
+  static constexpr char kDevice[] = "0000:00:05.0";
+  static constexpr char kOtherDevice[] = "0000:00:06.0";
+
+  TestHost();
+  ~TestHost();
+
+  int OpenContainer();
+  int OpenGroup(uint32_t number);
+  void Close(int fd);
+  int Duplicate(int fd);
+
+  long Ioctl(int fd, uint32_t request, uint64_t argument);
+  template <typename Structure>
+  long Ioctl(int fd, uint32_t request, Structure* structure) {
+    return Ioctl(fd, request, reinterpret_cast<uint64_t>(structure));
+  }
+  long Read(int fd, void* buffer, size_t size, uint64_t position);
+  long Write(int fd, const void* buffer, size_t size, uint64_t position);
+
+  // A container of `type` with the first group in it; the group's descriptor goes to `group`.
+  int ContainerOfType(uint32_t type, int& group);
+
+  Host& host() { return *host_; }
+  uint32_t Slot(int fd);
+
+ private:
+  ioas::Result<uint32_t> SlotOf(int fd) override;
+  void OnNew(int fd, uint32_t slot) override;
+
+  std::mutex mutex_;
+  std::map<int, uint32_t> slots_;
+  std::string images_[2];
+  Host* host_ = nullptr;
+};
+
+}  // namespace compat::vfio
+
+#endif  // COMPAT_VFIO_TEST_HOST_H_

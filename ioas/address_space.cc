@@ -1,0 +1,153 @@
+#include "ioas/address_space.h"
+
+#include <algorithm>
+
+namespace ioas {
+namespace {
+
+// Cuts `reserved` out of the `count` ranges in `ranges`. Returns how many are left.
+uint32_t Cut(std::span<IovaRange> ranges, uint32_t count, const IovaRange& reserved) {
+  uint32_t kept = 0;
+  IovaRange pieces[kMaxUsableRanges];
+  for (const IovaRange& range : ranges.first(count)) {
+    if (!range.Overlaps(reserved)) {
+      pieces[kept++] = range;
+      continue;
+    }
+    if (range.first < reserved.first) pieces[kept++] = {range.first, reserved.first - 1};
+    if (range.last > reserved.last) pieces[kept++] = {reserved.last + 1, range.last};
+  }
+  std::copy_n(pieces, kept, ranges.begin());
+  return kept;
+}
+
+}  // namespace
+
+Result<ArenaRef<AddressSpaceState>> AddressSpace::Create(Arena& arena, const IommuProperties& iommu,
+                                                         uint32_t mapping_limit) {
+  Result<ArenaRef<AddressSpaceState>> state = arena.New<AddressSpaceState>();
+  if (!state.ok()) return state;
+  arena.Get(*state)->mutex.Initialize();
+  AddressSpace(arena, *state).Configure(iommu, mapping_limit);
+  return state;
+}
+
+void AddressSpace::Configure(const IommuProperties& iommu, uint32_t mapping_limit) {
+  state_->page_sizes = iommu.page_sizes;
+  state_->mapping_limit = mapping_limit;
+  state_->aperture_count =
+      static_cast<uint32_t>(std::min<size_t>(iommu.apertures.size(), kMaxApertures));
+  std::copy_n(iommu.apertures.begin(), state_->aperture_count, state_->apertures);
+  state_->reserved_count =
+      static_cast<uint32_t>(std::min<size_t>(iommu.reserved.size(), kMaxReservedRanges));
+  for (uint32_t i = 0; i < state_->reserved_count; ++i) {
+    state_->reserved[i] = {iommu.reserved[i], kIommuOwner};
+  }
+  state_->statistics = {};
+}
+
+AddressSpace::Lock::Lock(AddressSpace& space) : lock_(space.state_->mutex) {
+  if (lock_.owner_died() && !space.mappings().Validate()) {
+    space.mappings().Clear();
+    space.state_->statistics.bytes_mapped = 0;
+  }
+}
+
+void AddressSpace::Destroy() {
+  mappings().Clear();
+  arena_->Delete(arena_->RefOf(state_));
+  state_ = nullptr;
+}
+
+Status AddressSpace::Map(Backend& backend, const Mapping& mapping) {
+  MappingIndex index = mappings();
+  if (index.FindFirstOverlapping(mapping.first, mapping.last)) {
+    return Error{EEXIST, "a part of the range is mapped already"};
+  }
+  if (index.size() >= state_->mapping_limit) {
+    return Error{ENOSPC, "the address space holds as many mappings as it may"};
+  }
+  if (!IsUsable({mapping.first, mapping.last})) {
+    return Error{EINVAL, "the range is not inside one usable IOVA range"};
+  }
+  const uint64_t size = mapping.last - mapping.first + 1;
+  IOAS_RETURN_IF_ERROR(backend.Pin(mapping.user_address, size, mapping.flags));
+  if (Status inserted = index.Insert(mapping); !inserted.ok()) {
+    backend.Unpin(mapping.owner, size);
+    return inserted;
+  }
+  ++state_->statistics.maps;
+  state_->statistics.bytes_mapped += size;
+  return {};
+}
+
+void AddressSpace::Unmap(Backend& backend, const Mapping& mapping) {
+  const uint64_t size = mapping.last - mapping.first + 1;
+  mappings().Erase(mapping.first);
+  backend.Unpin(mapping.owner, size);
+  ++state_->statistics.unmaps;
+  state_->statistics.bytes_mapped -= size;
+}
+
+uint64_t AddressSpace::UnmapAll(Backend& backend) {
+  MappingIndex index = mappings();
+  uint64_t bytes = 0;
+  for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
+       mapping = index.Next(mapping->first)) {
+    const uint64_t size = mapping->last - mapping->first + 1;
+    backend.Unpin(mapping->owner, size);
+    bytes += size;
+  }
+  state_->statistics.unmaps += index.size();
+  state_->statistics.bytes_mapped = 0;
+  index.Clear();
+  return bytes;
+}
+
+Result<Translation> AddressSpace::Translate(uint64_t iova, uint32_t access) {
+  const std::optional<Mapping> mapping = mappings().FindContaining(iova);
+  if (!mapping) return Error{ENOENT, "nothing is mapped at the IOVA"};
+  if ((mapping->flags & access) == 0) {
+    return Error{EACCES, "the mapping does not permit the access"};
+  }
+  return Translation{mapping->user_address + (iova - mapping->first), mapping->last - iova + 1,
+                     mapping->owner};
+}
+
+uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {
+  uint32_t count = state_->aperture_count;
+  std::copy_n(state_->apertures, count, ranges.begin());
+  for (uint32_t i = 0; i < state_->reserved_count; ++i) {
+    count = Cut(ranges, count, state_->reserved[i].range);
+  }
+  return count;
+}
+
+bool AddressSpace::IsUsable(const IovaRange& range) const {
+  const auto inside = [&](const IovaRange& aperture) { return aperture.Contains(range); };
+  const auto kept_out = [&](const ReservedRange& reserved) {
+    return reserved.range.Overlaps(range);
+  };
+  return std::any_of(state_->apertures, state_->apertures + state_->aperture_count, inside) &&
+         std::none_of(state_->reserved, state_->reserved + state_->reserved_count, kept_out);
+}
+
+Status AddressSpace::Reserve(const IovaRange& range, uint32_t owner) {
+  if (mappings().FindFirstOverlapping(range.first, range.last)) {
+    return Error{EADDRINUSE, "the range to reserve is mapped"};
+  }
+  if (state_->reserved_count == kMaxReservedRanges) {
+    return Error{ENOSPC, "the address space holds as many reserved ranges as it may"};
+  }
+  state_->reserved[state_->reserved_count++] = {range, owner};
+  return {};
+}
+
+void AddressSpace::Release(uint32_t owner) {
+  ReservedRange* end = state_->reserved + state_->reserved_count;
+  end = std::remove_if(state_->reserved, end,
+                       [&](const ReservedRange& reserved) { return reserved.owner == owner; });
+  state_->reserved_count = static_cast<uint32_t>(end - state_->reserved);
+}
+
+}  // namespace ioas

@@ -1,0 +1,128 @@
+// An I/O address space: what a device's DMA addresses mean.
+//
+// Apertures say what can be translated, reserved ranges (each with its owner) what is kept out of
+// them, mappings what leads where. The state lies in the arena; AddressSpace is a view on it, two
+// pointers, made wherever it is needed.
+#ifndef IOAS_ADDRESS_SPACE_H_
+#define IOAS_ADDRESS_SPACE_H_
+
+#include <cstdint>
+#include <span>
+
+#include "ioas/backend.h"
+#include "ioas/base/arena.h"
+#include "ioas/base/result.h"
+#include "ioas/base/robust_mutex.h"
+#include "ioas/mapping_index.h"
+#include "ioas/range.h"
+
+namespace ioas {
+
+inline constexpr uint32_t kMaxApertures = 16;
+inline constexpr uint32_t kMaxReservedRanges = 32;
+// Enough for what apertures minus reserved ranges can leave.
+inline constexpr uint32_t kMaxUsableRanges = kMaxApertures + kMaxReservedRanges;
+
+// A range that no mapping may touch, and who needs it so.
+struct ReservedRange {
+  IovaRange range;
+  uint32_t owner;  // kIommuOwner, or a device's number
+};
+inline constexpr uint32_t kIommuOwner = ~0u;
+
+// What happened in an address space since it was made.
+struct AddressSpaceStatistics {
+  uint64_t maps;          // mappings made
+  uint64_t unmaps;        // mappings removed
+  uint64_t bytes_mapped;  // live
+  uint64_t dma_read;      // bytes that devices read
+  uint64_t dma_written;   // bytes that devices wrote
+  uint64_t faults;
+};
+
+struct AddressSpaceState {
+  RobustMutex mutex;
+  MappingIndexState mappings;
+  uint64_t page_sizes;
+  uint32_t mapping_limit;
+  uint32_t aperture_count;
+  uint32_t reserved_count;
+  IovaRange apertures[kMaxApertures];
+  ReservedRange reserved[kMaxReservedRanges];
+  AddressSpaceStatistics statistics;
+};
+
+// Where an IOVA leads.
+struct Translation {
+  uint64_t user_address;
+  uint64_t contiguous;  // bytes from there that the same mapping covers, at least 1
+  uint32_t process;     // whose memory it is: an index in the ProcessTable
+};
+
+class AddressSpace {
+ public:
+  // Makes an empty address space with the apertures and reserved ranges of `iommu`. At most
+  // `mapping_limit` mappings fit. ENOMEM if the arena is full.
+  static Result<ArenaRef<AddressSpaceState>> Create(Arena& arena, const IommuProperties& iommu,
+                                                    uint32_t mapping_limit);
+
+  AddressSpace(Arena& arena, ArenaRef<AddressSpaceState> state)
+      : arena_(&arena), state_(arena.Get(state)) {}
+
+  // Holds the address space's lock. Everything below needs it held, by the caller.
+  class [[nodiscard]] Lock {
+   public:
+    // Takes the lock. If its last holder died in the middle of a change that cannot be told apart
+    // from none, all mappings are dropped: DMA then faults, which is what a half-made change could
+    // otherwise lead past.
+    explicit Lock(AddressSpace& space);
+
+   private:
+    RobustLock lock_;
+  };
+
+  // Makes it as Create would: the properties of `iommu`, no statistics. It holds no mappings.
+  void Configure(const IommuProperties& iommu, uint32_t mapping_limit);
+
+  // Frees all of it; nothing is unpinned: call UnmapAll before. The view is dead afterwards.
+  void Destroy();
+
+  const AddressSpaceState& state() const { return *state_; }
+  AddressSpaceStatistics& statistics() { return state_->statistics; }
+  MappingIndex mappings() { return MappingIndex(*arena_, &state_->mappings); }
+
+  // The size of the smallest page, in bytes.
+  uint64_t page_size() const { return state_->page_sizes & -state_->page_sizes; }
+
+  // Pins and maps. `mapping` is page aligned and does not wrap. In this order: EEXIST if any of it
+  // is mapped, ENOSPC at the mapping limit, EINVAL if not inside one usable range, what
+  // Backend::Pin says, ENOMEM if the arena is full. A call that fails changes nothing.
+  Status Map(Backend& backend, const Mapping& mapping);
+  // Unmaps and unpins one mapping, a copy of which is `mapping`.
+  void Unmap(Backend& backend, const Mapping& mapping);
+  // Unmaps and unpins all. Returns how many bytes were mapped.
+  uint64_t UnmapAll(Backend& backend);
+
+  // Where `iova` leads for an access of kind `access` (one Access bit): ENOENT if it is not mapped,
+  // EACCES if the mapping does not permit it.
+  Result<Translation> Translate(uint64_t iova, uint32_t access);
+
+  // Apertures minus reserved ranges, ascending, into `ranges` (kMaxUsableRanges of them are always
+  // enough). Returns how many there are.
+  uint32_t UsableRanges(std::span<IovaRange> ranges) const;
+  bool IsUsable(const IovaRange& range) const;
+
+  // Keeps `range` free of mappings for `owner`. EADDRINUSE if something is mapped there, ENOSPC if
+  // kMaxReservedRanges are there already.
+  Status Reserve(const IovaRange& range, uint32_t owner);
+  // Gives back what `owner` reserved.
+  void Release(uint32_t owner);
+
+ private:
+  Arena* arena_;
+  AddressSpaceState* state_;
+};
+
+}  // namespace ioas
+
+#endif  // IOAS_ADDRESS_SPACE_H_
