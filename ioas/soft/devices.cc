@@ -7,8 +7,6 @@
 
 #include "ioas/soft/nvme/config.h"
 #include "ioas/soft/nvme/controller.h"
-#include "ioas/soft/nvme/registers.h"
-#include "ioas/soft/nvme/state.h"
 
 namespace ioas::soft {
 namespace {
