@@ -1,13 +1,13 @@
 #include "compat/preload/process_host.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/fork.h"
@@ -15,6 +15,7 @@
 #include "compat/preload/private_lock.h"
 #include "compat/preload/session.h"
 #include "compat/settings/environment.h"
+#include "compat/summary/summary.h"
 #include "compat/type1/type1.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/hidden_descriptors.h"
@@ -45,6 +46,14 @@ std::atomic<vfio::Host*> g_host{nullptr};
 // Set once opening it has failed, so that it is tried and logged once.
 std::atomic<bool> g_failed{false};
 PrivateLock g_opening;
+// The process that prints the summary when it ends; 0: none.
+std::atomic<long> g_summarizer{0};
+
+__attribute__((destructor)) void PrintSummary() {
+  if (g_summarizer == 0 || g_summarizer != SystemCall(SYS_getpid)) return;
+  const std::string summary = summary::Summarize(*OpenedHost());
+  SystemCall(SYS_write, STDERR_FILENO, summary.data(), summary.size());
+}
 
 // The host's file: the one the environment names, or a new one. Returns a negative errno.
 long OpenHostFile(const settings::Settings& settings) {
@@ -70,6 +79,7 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
     return Fail("cannot open the host", host.error().code, host.error().reason);
   }
   HandleForks();
+  if (settings.summary && (*host)->is_new()) g_summarizer = SystemCall(SYS_getpid);
   g_host.store(*host, std::memory_order_release);
   return *host;
 }

@@ -76,8 +76,9 @@ ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings,
                                const HostParts& parts) {
   ioas::Result<ioas::Arena> arena = ioas::Arena::Map(fd, kArenaMaximum);
   if (!arena.ok()) return arena.error();
+  const bool is_new = arena->root() == 0;
   HostState* state = nullptr;
-  if (arena->root() != 0) {
+  if (!is_new) {
     state = arena->Get(ArenaRef<HostState>{arena->root()});
   } else {
     const ioas::Result<HostState*> created = Create(*arena, settings);
@@ -86,6 +87,7 @@ ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings,
   }
   Host* host = new (std::nothrow) Host(*arena, fd, parts, state);
   if (host == nullptr) return ioas::Error{ENOMEM, "no memory for the host"};
+  host->is_new_ = is_new;
   return host;
 }
 

@@ -79,6 +79,8 @@ class Host {
   // A copy: arenas are views.
   ioas::Arena arena() const { return arena_; }
   int arena_fd() const { return arena_fd_; }
+  // Whether Open made the host, and did not find it there.
+  bool is_new() const { return is_new_; }
   // What is to be said of a container by now. Needs the host's lock.
   ContainerRecord RecordOf(const ContainerState& container) const;
   // The type of the container that device `index` is in; kNone if it is in none.
@@ -119,6 +121,7 @@ class Host {
   int arena_fd_;
   HostParts parts_;
   HostState* state_;
+  bool is_new_ = false;
   ioas::soft::SoftBackend backend_;
   mutable std::atomic<ioas::soft::SoftDevice*> devices_[kMaxDevices] = {};
 };
