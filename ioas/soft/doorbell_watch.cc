@@ -64,6 +64,8 @@ bool DoorbellWatch::Register(const Mapping& mapping) const {
 
 void DoorbellWatch::Unregister(uintptr_t address, size_t size) const {
   if (descriptor_ < 0) return;
+  // Writers that wait are woken by this, and not by the end of the registration.
+  Protect(descriptor_, address, size, false);
   uffdio_range range = {address, size};
   SystemCall(SYS_ioctl, descriptor_, UFFDIO_UNREGISTER, &range);
 }

@@ -121,7 +121,7 @@ void NvmeController::Shutdown() {
 void NvmeController::RestoreReadOnlyRegisters() {
   registers_.Restore(nvme::kRegisterCap, static_cast<uint32_t>(nvme::kCapabilities));
   registers_.Restore(nvme::kRegisterCapHigh, static_cast<uint32_t>(nvme::kCapabilities >> 32));
-  registers_.Restore(nvme::kRegisterVs, nvme::kVersion1_4);
+  registers_.Restore(nvme::kRegisterVs, nvme::kSpecificationVersion);
   registers_.Restore(nvme::kRegisterReserved18, 0);
   registers_.Restore(nvme::kRegisterCsts, state_.session.csts);
   registers_.Restore(nvme::kRegisterNssr, 0);

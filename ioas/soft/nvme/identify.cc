@@ -60,7 +60,7 @@ void FillController(const NvmeConfig& config, IdentifyController& page) {
   page.arbitration_burst = std::countr_zero(kBatch);
   page.maximum_data_transfer = kMaximumTransferShift;
   page.controller_id = kControllerId;
-  page.version = kVersion1_4;
+  page.version = kSpecificationVersion;
   page.controller_attributes = 1 << 0;  // host identifiers of 128 bits
   page.controller_type = 1;             // an I/O controller
   page.abort_command_limit = 3;
@@ -151,10 +151,9 @@ CommandStatus Fill(const Context& context, const SubmissionEntry& command, DataP
 
 }  // namespace
 
-void CopyPadded(const char* text, char* field, size_t size) {
-  const size_t length = std::min(std::strlen(text), size);
-  std::memcpy(field, text, length);
-  std::memset(field + length, ' ', size - length);
+void CopyPadded(std::string_view text, char* field, size_t size) {
+  const size_t length = text.copy(field, size);
+  std::fill(field + length, field + size, ' ');
 }
 
 CommandOutcome Identify(const Context& context, const SubmissionEntry& command) {

@@ -2,6 +2,10 @@
 #ifndef IOAS_SOFT_NVME_IDENTIFY_H_
 #define IOAS_SOFT_NVME_IDENTIFY_H_
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 #include "ioas/soft/nvme/context.h"
 #include "ioas/soft/nvme/nvme_spec.h"
 
@@ -17,7 +21,7 @@ inline constexpr char kModelNumber[] = "vfio-compat emulated NVMe";
 inline constexpr char kFirmwareRevision[] = "1.4.0";
 
 // Copies `text` to a field of `size` characters, filled up with spaces.
-void CopyPadded(const char* text, char* field, size_t size);
+void CopyPadded(std::string_view text, char* field, size_t size);
 
 // Carries out Identify. kInvalidField for structures that are not supported,
 // kInvalidNamespaceOrFormat for namespaces that do not exist.

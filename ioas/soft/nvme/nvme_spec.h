@@ -127,7 +127,7 @@ enum class LogPage : uint8_t {
 inline constexpr uint8_t kWarningTemperature = 1 << 1;
 inline constexpr uint8_t kWarningReliability = 1 << 2;
 
-inline constexpr uint32_t kVersion1_4 = 0x00010400;
+inline constexpr uint32_t kSpecificationVersion = 0x00010400;  // 1.4
 // The one namespace, and the value that means all of them.
 inline constexpr uint32_t kNamespaceId = 1;
 inline constexpr uint32_t kAllNamespaces = 0xffffffff;

@@ -67,9 +67,12 @@ testing::AssertionResult FakeMemory::Holds(uint64_t iova, size_t length, uint8_t
   return testing::AssertionSuccess();
 }
 
-TemporaryImage::TemporaryImage(uint64_t size) {
-  const char* directory = std::getenv("TEST_TMPDIR");
-  path_ = std::string(directory != nullptr ? directory : "/tmp") + "/nvme_image_XXXXXX";
+std::string MemoryDirectory() {
+  return access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : testing::TempDir();
+}
+
+TemporaryImage::TemporaryImage(uint64_t size, const std::string& directory)
+    : path_(directory + "nvme_image_XXXXXX") {
   const int fd = mkstemp(path_.data());
   EXPECT_GE(fd, 0);
   EXPECT_EQ(ftruncate(fd, static_cast<off_t>(size)), 0);

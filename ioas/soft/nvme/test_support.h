@@ -60,10 +60,13 @@ class FakeInterrupts : public InterruptSink {
   bool messages = true;
 };
 
+// Where flushing costs nothing, if there is such a place.
+std::string MemoryDirectory();
+
 // A file of `size` bytes that is gone with the object.
 class TemporaryImage {
  public:
-  explicit TemporaryImage(uint64_t size);
+  explicit TemporaryImage(uint64_t size, const std::string& directory = testing::TempDir());
   ~TemporaryImage();
   const char* path() const { return path_.c_str(); }
   void Resize(uint64_t size) const;
@@ -143,7 +146,7 @@ class NvmeFixture : public testing::Test {
     bool phase = true;
   };
 
-  TemporaryImage image_{kImageSize};
+  TemporaryImage image_{kImageSize, MemoryDirectory()};
   NvmeConfig config_{};
   NvmeState state_{};
   alignas(4096) std::array<std::byte, kRegisterPagesSize> pages_{};
