@@ -62,12 +62,11 @@ std::optional<ssize_t> OnOwn(const char* what, int fd, Function function) {
 }
 
 template <Way kWay>
-std::optional<ssize_t> OnOwnBuffer(const char* what, int fd, const void* buffer, size_t size,
+std::optional<ssize_t> OnOwnBuffer(const char* what, int fd, uint64_t address, size_t size,
                                    const off64_t* position) {
   return OnOwn(what, fd, [&](uint32_t slot) {
     const uint64_t here = position != nullptr ? static_cast<uint64_t>(*position) : 0;
-    return Move<kWay>(slot, reinterpret_cast<uint64_t>(buffer), size,
-                      position != nullptr ? &here : nullptr);
+    return Move<kWay>(slot, address, size, position != nullptr ? &here : nullptr);
   });
 }
 
@@ -84,7 +83,8 @@ std::optional<ssize_t> OnOwnPlaces(const char* what, int fd, const iovec* places
 #define COMPAT_MOVE(way, name, parameters, arguments, position)                           \
   COMPAT_INTERPOSE ssize_t name parameters {                                              \
     using namespace compat::preload;                                                      \
-    if (const auto own = OnOwnBuffer<Way::way>(#name, fd, buffer, size, position)) {      \
+    const auto address = reinterpret_cast<uint64_t>(buffer);                              \
+    if (const auto own = OnOwnBuffer<Way::way>(#name, fd, address, size, position)) {     \
       return *own;                                                                        \
     }                                                                                     \
     return Next<#name, ssize_t parameters>() arguments;                                   \
