@@ -1,6 +1,7 @@
 #include "tools/cli/run_command.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "compat/settings/environment.h"
@@ -9,6 +10,7 @@
 #include "tools/cli/launch.h"
 #include "tools/cli/library.h"
 #include "tools/cli/program.h"
+#include "tools/cli/run_host.h"
 #include "tools/cli/run_settings.h"
 
 namespace tools::cli {
@@ -24,12 +26,15 @@ int RunProgram(const RunOptions& options, const std::vector<std::string>& comman
   if (!failure) failure = FindLibrary(library);
   if (!failure) failure = FindProgram(command.front(), program);
   if (!failure) failure = CheckPreloadable(program);
+  RunHost host;
+  if (!failure) failure = host.Create(settings);
   if (failure) return Report(failure);
 
   std::vector<std::string> assignments = compat::settings::ToEnvironment(settings);
   assignments.push_back(PreloadAssignment(library));
   const int status = Launch(program, command, EnvironmentWith(assignments, {}));
   if (status < 0) return Report({kCannotExecute, program + ": " + std::strerror(errno)});
+  if (options.summary) std::fputs(host.Summary().c_str(), stderr);
   ExitLike(status);
 }
 

@@ -1,0 +1,41 @@
+#include "tools/cli/run_host.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "compat/summary/summary.h"
+#include "compat/type1/type1.h"
+
+namespace tools::cli {
+namespace {
+
+// This process makes no calls on its host, so it has no descriptors of it.
+class NoDescriptors final : public compat::vfio::Descriptors {
+ public:
+  ioas::Result<uint32_t> SlotOf(int /*fd*/) override { return 0U; }
+  void OnNew(int /*fd*/, uint32_t /*slot*/) override {}
+};
+
+}  // namespace
+
+Failure RunHost::Create(compat::settings::Settings& settings) {
+  static NoDescriptors no_descriptors;
+  // The name is how the library tells a host's descriptors from others.
+  const int fd = memfd_create("vfio-compat-host", MFD_CLOEXEC);
+  if (fd < 0) return {kUsage, std::string("run: no memory for the host: ") + std::strerror(errno)};
+  const auto host = compat::vfio::Host::Open(
+      fd, settings, {.personality = &compat::type1::Type1(), .descriptors = &no_descriptors});
+  if (!host.ok()) {
+    return {kUsage, std::string("run: no host can be made of this: ") + host.error().reason};
+  }
+  host_ = *host;
+  settings.host = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd);
+  return {};
+}
+
+std::string RunHost::Summary() { return compat::summary::Summarize(*host_); }
+
+}  // namespace tools::cli
