@@ -70,7 +70,7 @@ TEST_F(ConcurrencyTest, DriverAndTwoRunnersShareTheRegisters) {
   NvmeController second(config_, &state_, pages_.data(), memory, interrupts_);
   std::thread first_runner([&] { PollUntilStopped(first); });
   std::thread second_runner([&] { PollUntilStopped(second); });
-  for (uint32_t i = 0; i < 2000; ++i) {
+  for (uint32_t i = 0; i < 600; ++i) {
     const auto opcode = i % 2 == 0 ? IoOpcode::kWrite : IoOpcode::kRead;
     {
       const std::lock_guard<std::mutex> lock(memory_mutex_);

@@ -231,14 +231,13 @@ CommandOutcome GetFeatures(const Context& context, const SubmissionEntry& comman
   return ValueOf(features, feature, command.cdw11);
 }
 
+// Features of the controller may be set with a namespace's id too: the specification has an error
+// for that, but drives take it, and QEMU's driver (block/nvme.c) sends it with the write cache.
 CommandOutcome SetFeatures(const Context& context, const SubmissionEntry& command) {
   constexpr uint32_t kSave = 1U << 31;
   const auto feature = static_cast<Feature>(command.cdw10 & 0xff);
   if (!IsSupported(feature)) return {.status = CommandStatus::kInvalidField};
   if ((command.cdw10 & kSave) != 0) return {.status = CommandStatus::kFeatureNotSaveable};
-  if (command.namespace_id == kNamespaceId && feature != Feature::kErrorRecovery) {
-    return {.status = CommandStatus::kFeatureNotNamespaceSpecific};
-  }
   return SetValue(context, feature, command);
 }
 

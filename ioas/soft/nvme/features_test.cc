@@ -81,8 +81,13 @@ TEST_F(FeaturesTest, FeaturesThatCannotBeSetSoAreRefused) {
             CommandStatus::kSuccess);
   EXPECT_EQ(StatusOf(0, Admin(AdminOpcode::kSetFeatures, 1U << 31 | 1, 0)),
             CommandStatus::kFeatureNotSaveable);
-  EXPECT_EQ(StatusOf(0, Admin(AdminOpcode::kSetFeatures, 1, 0, 0, 1)),
-            CommandStatus::kFeatureNotNamespaceSpecific);
+}
+
+TEST_F(FeaturesTest, WriteCacheMayBeSetWithTheNamespacesId) {
+  const auto cache = static_cast<uint32_t>(Feature::kVolatileWriteCache);
+  EXPECT_EQ(StatusOf(0, Admin(AdminOpcode::kSetFeatures, cache, 0, 0, kNamespaceId)),
+            CommandStatus::kSuccess);
+  EXPECT_EQ(Get(Feature::kVolatileWriteCache).result, 0U);
 }
 
 TEST_F(FeaturesTest, TimestampGoesOnFromWhatWasSet) {

@@ -86,7 +86,6 @@ enum class CommandStatus : uint16_t {
   kInvalidLogPage = 0x4109,
   kInvalidQueueDeletion = 0x410c,
   kFeatureNotSaveable = 0x410d,
-  kFeatureNotNamespaceSpecific = 0x410f,
   kWriteFault = 0x0280,
   kUnrecoveredReadError = 0x0281,
 };
