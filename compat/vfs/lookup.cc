@@ -79,7 +79,7 @@ class Walk {
 
   // All links of the view are relative to the directory that they are in.
   bool FollowLink(NodeId link) {
-    char target[PATH_MAX];
+    char target[kMaxNodePath];
     const size_t size = view_.LinkTarget(link, target);
     result_.followed_link = true;
     if (++links_ > kMaxLinks) return Fail(ELOOP), false;
@@ -89,10 +89,8 @@ class Walk {
 
   void LeaveView() {
     if (!view_.IsMerged(current_)) return Fail(ENOENT);
-    Text path(result_.path);
-    char directory[PATH_MAX];
-    const std::string_view here(directory, view_.Path(current_, directory));
-    path.Append(here == "/" ? "" : here);
+    const size_t size = view_.Path(current_, result_.path);
+    Text path(std::span(result_.path).subspan(current_ == View::Root() ? 0 : size));
     path.Append("/");
     path.Append(pending_.rest());
     if (path.truncated()) Fail(ENAMETOOLONG);

@@ -26,6 +26,9 @@ inline constexpr uint32_t kNodeIdBits = 28;
 // The major number of the group nodes; the kernel takes it from the dynamic range, from 511 down.
 inline constexpr uint32_t kGroupMajor = 511;
 
+// More than any node's path or link target needs, with its terminating zero.
+inline constexpr size_t kMaxNodePath = 256;
+
 // What stat() tells of a node.
 struct Node {
   NodeId id = kNoNode;

@@ -1,0 +1,73 @@
+// access(), faccessat(), euidaccess(), eaccess().
+#include <unistd.h>
+
+#include "compat/preload/next.h"
+#include "compat/preload/paths/routed_call.h"
+#include "ioas/base/system_call.h"
+
+namespace compat::preload {
+namespace {
+
+using AccessFunction = int(const char*, int);
+using FaccessatFunction = int(int, const char*, int, int);
+
+// Whether a node can be used as `mode` says: what opening it would allow. Returns 0 or -EACCES.
+int CheckAccess(vfs::NodeId node, int mode) {
+  int allowed = R_OK;
+  switch (CurrentView().Kind(node)) {
+    case vfs::NodeKind::kContainer:
+    case vfs::NodeKind::kGroup:
+      allowed = R_OK | W_OK;
+      break;
+    case vfs::NodeKind::kDirectory:
+      allowed = R_OK | X_OK | (ioas::SystemCall(SYS_geteuid) == 0 ? W_OK : 0);
+      break;
+    case vfs::NodeKind::kLink:
+      allowed = R_OK | W_OK | X_OK;
+      break;
+    default:
+      break;
+  }
+  return (mode & ~allowed) == 0 ? 0 : -EACCES;
+}
+
+bool IsValidMode(int mode) { return (mode & ~(R_OK | W_OK | X_OK)) == 0; }
+
+template <typename NextCall>
+int AccessPath(int dirfd, const char* path, int mode, int flags, NextCall next) {
+  if (!IsValidMode(mode)) return next(dirfd, path);
+  return RoutedCall(dirfd, path, (flags & AT_SYMLINK_NOFOLLOW) == 0, next,
+                    [mode](vfs::NodeId node) { return CheckAccess(node, mode); });
+}
+
+template <FunctionName kName>
+int CallAccess(const char* path, int mode) {
+  return AccessPath(AT_FDCWD, path, mode, 0, [mode](int /*dirfd*/, const char* next_path) {
+    return Next<kName, AccessFunction>()(next_path, mode);
+  });
+}
+
+}  // namespace
+
+COMPAT_INTERPOSE int access(const char* path, int mode) noexcept {
+  return CallAccess<"access">(path, mode);
+}
+
+COMPAT_INTERPOSE int euidaccess(const char* path, int mode) noexcept {
+  return CallAccess<"euidaccess">(path, mode);
+}
+
+COMPAT_INTERPOSE int eaccess(const char* path, int mode) noexcept {
+  return CallAccess<"eaccess">(path, mode);
+}
+
+COMPAT_INTERPOSE int faccessat(int dirfd, const char* path, int mode, int flags) noexcept {
+  const auto next = [=](int next_dirfd, const char* next_path) {
+    return Next<"faccessat", FaccessatFunction>()(next_dirfd, next_path, mode, flags);
+  };
+  // A descriptor itself, which the kernel knows best.
+  if ((flags & AT_EMPTY_PATH) != 0) return next(dirfd, path);
+  return AccessPath(dirfd, path, mode, flags, next);
+}
+
+}  // namespace compat::preload

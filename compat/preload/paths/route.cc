@@ -1,0 +1,27 @@
+#include "compat/preload/paths/route.h"
+
+#include "compat/preload/paths/user_memory.h"
+#include "compat/preload/session.h"
+
+namespace compat::preload {
+
+vfs::View CurrentView() { return vfs::View(*EmulatedDevices()); }
+
+Destination Route(int dirfd, const char* path, bool follow, vfs::Resolution* resolution) {
+  const vfs::Inventory* inventory = EmulatedDevices();
+  if (inventory == nullptr) return Destination::kUnchanged;
+  char copy[PATH_MAX];
+  const long size = CopyPath(path, copy);
+  if (size < 0) return Destination::kUnchanged;
+  RememberedNode base = {.node = vfs::View::Root()};
+  if (copy[0] != '/') base = dirfd == AT_FDCWD ? WorkingDirectory() : NodeOfDescriptor(dirfd);
+  if (base.node == vfs::kNoNode) return Destination::kUnchanged;
+  vfs::Lookup(vfs::View(*inventory), base.node, {copy, static_cast<size_t>(size)}, follow,
+              resolution);
+  if (resolution->error != 0) return Destination::kError;
+  if (resolution->node != vfs::kNoNode) return Destination::kNode;
+  const bool kernel_knows_the_way = !resolution->followed_link && !base.is_placeholder;
+  return kernel_knows_the_way ? Destination::kUnchanged : Destination::kElsewhere;
+}
+
+}  // namespace compat::preload
