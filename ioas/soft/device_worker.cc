@@ -19,8 +19,8 @@ namespace {
 constexpr size_t kStackSize = 256 * 1024;
 constexpr int64_t kMicrosecond = 1000;
 constexpr int64_t kMillisecond = 1000 * kMicrosecond;
-// How long to go on looking after the last work: a trap costs the program some 8 microseconds, and a
-// program that waits for one command to send the next one is back within this.
+// How long to go on looking after the last work: a trap costs the program some 8 microseconds, and
+// a program that waits for one command to send the next one is back within this.
 constexpr int64_t kPatience = 50 * kMicrosecond;
 // How long to sleep where pages cannot be watched.
 constexpr int64_t kShortestNap = 50 * kMicrosecond;
@@ -156,8 +156,8 @@ bool DeviceWorker::Sleep(bool watched, int client_descriptor) {
   pollfd waits[] = {{wake_descriptor_, POLLIN, 0},
                     {watch_.descriptor(), POLLIN, 0},
                     {client_descriptor, POLLIN, 0}};
-  const long ready = SystemCall(SYS_ppoll, waits, 3L, limit == kForever ? nullptr : &timeout,
-                                nullptr, 0L);
+  const long ready =
+      SystemCall(SYS_ppoll, waits, 3L, limit == kForever ? nullptr : &timeout, nullptr, 0L);
   if (ready <= 0) return false;
   if (waits[0].revents != 0) {
     uint64_t events = 0;

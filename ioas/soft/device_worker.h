@@ -13,8 +13,8 @@
 namespace ioas::soft {
 
 // It looks at the device's memory while there is work and for a moment after, then sleeps until a
-// watched page is written, somebody wakes it, or an eventfd asks for INTx to be unmasked. Where pages
-// cannot be watched it looks again after a while.
+// watched page is written, somebody wakes it, or an eventfd asks for INTx to be unmasked. Where
+// pages cannot be watched it looks again after a while.
 class DeviceWorker {
  public:
   // What the thread works on. All calls come from the thread.
@@ -42,12 +42,13 @@ class DeviceWorker {
   void Stop();
   bool running() const { return running_.load(std::memory_order_acquire); }
 
-  // Makes the thread look at once, and ask again for the descriptor to wait on. Costs one load unless
-  // it sleeps.
+  // Makes the thread look at once, and ask again for the descriptor to wait on. Costs one load
+  // unless it sleeps.
   void Wake();
 
-  // To be called in both processes after a fork. The parent's thread cannot see what the child writes
-  // to mappings that it inherits, so from then on it looks for itself every few milliseconds.
+  // To be called in both processes after a fork. The parent's thread cannot see what the child
+  // writes to mappings that it inherits, so from then on it looks for itself every few
+  // milliseconds.
   void AfterForkInParent();
   void AfterForkInChild();
 

@@ -41,10 +41,11 @@ Result<ArenaRef<SoftDeviceState>> CreateNvme(Arena& arena, SoftHost& host, const
   if (spec.serial_number.size() > kSerialNumberLength) {
     return Error{EINVAL, "an NVMe serial number has at most 20 characters"};
   }
-  if (spec.image_path.size() >= PATH_MAX) return Error{ENAMETOOLONG, "the image's path is too long"};
-  const Result<ArenaRef<SoftDeviceState>> device =
-      CreateDevice(arena, host, {spec.address, spec.group, ModelKind::kNvme, sizeof(NvmeBlock),
-                                 nvme::kRegisterPagesSize});
+  if (spec.image_path.size() >= PATH_MAX)
+    return Error{ENAMETOOLONG, "the image's path is too long"};
+  const Result<ArenaRef<SoftDeviceState>> device = CreateDevice(
+      arena, host,
+      {spec.address, spec.group, ModelKind::kNvme, sizeof(NvmeBlock), nvme::kRegisterPagesSize});
   if (!device.ok()) return device;
   auto* block = arena.Get(ArenaRef<NvmeBlock>{arena.Get(*device)->model_unit});
   block->block_size = spec.block_size;

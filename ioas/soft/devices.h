@@ -21,8 +21,8 @@ struct NvmeSpec {
 };
 
 // Adds an NVMe controller to the host, reset and blocked. The errors of CreateDevice, EINVAL for a
-// block size that there is none of or a serial number that is too long, ENAMETOOLONG for a path that
-// is. The image need not be there yet.
+// block size that there is none of or a serial number that is too long, ENAMETOOLONG for a path
+// that is. The image need not be there yet.
 Result<ArenaRef<SoftDeviceState>> CreateNvme(Arena& arena, SoftHost& host, const NvmeSpec& spec);
 
 // SoftDevice::Open for a device of any kind.

@@ -66,23 +66,22 @@ class NvmeTest : public testing::Test {
     SoftBackend backend(host_->processes());
     const auto space = AddressSpace::Create(arena_, backend.properties(), 10);
     device_->Attach(*space);
-    memory_ = static_cast<std::byte*>(mmap(nullptr, kMemorySize, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    memory_ = static_cast<std::byte*>(
+        mmap(nullptr, kMemorySize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     AddressSpace view(arena_, *space);
     {
       AddressSpace::Lock lock(view);
       ASSERT_TRUE(view.Map(backend, {0, kMemorySize - 1, reinterpret_cast<uint64_t>(memory_),
-                                     *host_->processes().Register(), kAccessRead | kAccessWrite,
-                                     0})
+                                     *host_->processes().Register(), kAccessRead | kAccessWrite, 0})
                       .ok());
     }
     const uint16_t command = 0x6;
     device_->WriteConfig(4, std::as_bytes(std::span(&command, 1)));
     ASSERT_TRUE(device_->Start().ok());
     bar_size_ = device_->bar(0).mappable_size;
-    registers_ = static_cast<std::byte*>(
-        mmap(nullptr, bar_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
-             static_cast<off_t>(device_->MappableFileOffset(0))));
+    registers_ =
+        static_cast<std::byte*>(mmap(nullptr, bar_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
+                                     static_cast<off_t>(device_->MappableFileOffset(0))));
     device_->OnMap(registers_, bar_size_);
     event_ = eventfd(0, EFD_CLOEXEC);
     ASSERT_TRUE(device_->EnableIrq(Irq::kMsix, 1).ok());
@@ -188,14 +187,12 @@ TEST_F(NvmeTest, ItsConfigurationSpaceSaysNvme) {
 TEST_F(NvmeTest, WhatItCannotBeIsRefused) {
   EXPECT_EQ(CreateNvme(arena_, *host_, {kAddress, 1, path_, "x", 512}).error().code, EEXIST);
   EXPECT_EQ(CreateNvme(arena_, *host_, {{0, 0, 6, 0}, 1, path_, "x", 1024}).error().code, EINVAL);
-  EXPECT_EQ(CreateNvme(arena_, *host_, {{0, 0, 6, 0}, 1, path_, std::string(21, 'x'), 512})
-                .error()
-                .code,
-            EINVAL);
-  EXPECT_EQ(CreateNvme(arena_, *host_, {{0, 0, 6, 0}, 1, std::string(4096, '/'), "x", 512})
-                .error()
-                .code,
-            ENAMETOOLONG);
+  EXPECT_EQ(
+      CreateNvme(arena_, *host_, {{0, 0, 6, 0}, 1, path_, std::string(21, 'x'), 512}).error().code,
+      EINVAL);
+  EXPECT_EQ(
+      CreateNvme(arena_, *host_, {{0, 0, 6, 0}, 1, std::string(4096, '/'), "x", 512}).error().code,
+      ENAMETOOLONG);
 }
 
 }  // namespace

@@ -40,8 +40,8 @@ struct SoftDmaPort::Batch {
   uint32_t count = 0;
   uint64_t bytes = 0;
   // Only the first `count` of each mean anything.
-  iovec pieces[kMaxBatchPieces];     // where in the process's memory
-  uint64_t iovas[kMaxBatchPieces];   // where each begins in the address space
+  iovec pieces[kMaxBatchPieces];    // where in the process's memory
+  uint64_t iovas[kMaxBatchPieces];  // where each begins in the address space
 
   void Append(const Translation& to, uint64_t iova, uint32_t length) {
     process = to.process;
@@ -59,9 +59,9 @@ struct SoftDmaPort::Batch {
   // Returns how many bytes were copied before the memory came to an end.
   uint64_t Copy(pid_t pid, std::byte* buffer, Access access) const {
     const iovec local = {buffer, bytes};
-    const long copied = SystemCall(
-        access == kAccessRead ? SYS_process_vm_readv : SYS_process_vm_writev, pid, &local, 1L,
-        pieces, static_cast<unsigned long>(count), 0L);
+    const long copied =
+        SystemCall(access == kAccessRead ? SYS_process_vm_readv : SYS_process_vm_writev, pid,
+                   &local, 1L, pieces, static_cast<unsigned long>(count), 0L);
     return copied < 0 ? 0 : static_cast<uint64_t>(copied);
   }
 };
@@ -84,8 +84,8 @@ Status SoftDmaPort::Transfer(std::span<const DmaSegment> segments, std::byte* bu
   return {};
 }
 
-// Copies as much as one batch takes, and moves `cursor` and `buffer` on. What comes before a fault is
-// copied.
+// Copies as much as one batch takes, and moves `cursor` and `buffer` on. What comes before a fault
+// is copied.
 std::optional<SoftDmaPort::Fault> SoftDmaPort::TransferBatch(AddressSpace& space, Cursor& cursor,
                                                              std::byte*& buffer, Access access) {
   AddressSpace::Lock lock(space);
@@ -96,14 +96,15 @@ std::optional<SoftDmaPort::Fault> SoftDmaPort::TransferBatch(AddressSpace& space
     const uint64_t copied = pid == 0 ? 0 : batch.Copy(pid, buffer, access);
     if (copied < batch.bytes) fault = {batch.IovaOf(copied), FaultReason::kMemoryGone};
     buffer += copied;
-    (access == kAccessRead ? space.statistics().dma_read : space.statistics().dma_written) += copied;
+    (access == kAccessRead ? space.statistics().dma_read : space.statistics().dma_written) +=
+        copied;
   }
   if (fault) ++space.statistics().faults;
   return fault;
 }
 
-// Translates from `cursor` on, which it moves, until `batch` is full, another process's memory begins,
-// or a byte cannot be reached.
+// Translates from `cursor` on, which it moves, until `batch` is full, another process's memory
+// begins, or a byte cannot be reached.
 std::optional<SoftDmaPort::Fault> SoftDmaPort::Gather(AddressSpace& space, Cursor& cursor,
                                                       Access access, Batch& batch) const {
   while (!cursor.done() && batch.count < kMaxBatchPieces && batch.bytes < kMaxBatchBytes) {
@@ -112,8 +113,8 @@ std::optional<SoftDmaPort::Fault> SoftDmaPort::Gather(AddressSpace& space, Curso
     if (permitted == 0) return Fault{iova, FaultReason::kRefused};
     const Result<Translation> to = space.Translate(iova, access);
     if (!to.ok()) {
-      return Fault{iova, to.error().code == EACCES ? FaultReason::kPermission
-                                                   : FaultReason::kNotMapped};
+      return Fault{iova,
+                   to.error().code == EACCES ? FaultReason::kPermission : FaultReason::kNotMapped};
     }
     if (batch.count != 0 && to->process != batch.process) break;
     const auto length = static_cast<uint32_t>(std::min(

@@ -18,13 +18,13 @@ namespace ioas::soft {
 
 // One device's way to memory. The device's lock is held for every call.
 //
-// Translation and copy happen under the address space's lock, so that no byte moves through a mapping
-// after the call that unmapped it has returned; long transfers let go of it in between.
+// Translation and copy happen under the address space's lock, so that no byte moves through a
+// mapping after the call that unmapped it has returned; long transfers let go of it in between.
 class SoftDmaPort final : public DmaPort {
  public:
   // `watch`: the doorbell watch of this process's thread for the device, which is disarmed before
-  // memory is touched: a copy to a watched page would wait for the very thread that makes it, and so
-  // would a thread that holds the address space's lock and touches one. May be null.
+  // memory is touched: a copy to a watched page would wait for the very thread that makes it, and
+  // so would a thread that holds the address space's lock and touches one. May be null.
   SoftDmaPort(Arena& arena, SoftHost& host, SoftDeviceState& device, DoorbellWatch* watch)
       : arena_(&arena), host_(&host), device_(&device), watch_(watch) {}
 

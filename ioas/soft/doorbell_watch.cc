@@ -29,7 +29,8 @@ std::atomic<bool> trapping_disabled{false};
 constexpr uint64_t kFeatures = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
 
 // A userfaultfd by one of the ways there are. The second one sees no writes by the kernel itself (a
-// read() into the mapping then fails), which is still better than to look at the memory all the time.
+// read() into the mapping then fails), which is still better than to look at the memory all the
+// time.
 long OpenUserfaultfd() {
   constexpr long kFlags = O_CLOEXEC | O_NONBLOCK;
   long fd = SystemCall(SYS_userfaultfd, kFlags);

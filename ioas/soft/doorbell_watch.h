@@ -18,8 +18,8 @@ namespace ioas::soft {
 // As many separate mappings of one device as one process may have watched.
 inline constexpr uint32_t kMaxWatchedMappings = 32;
 
-// The list of mappings is one process's own. Mappings may come and go in any thread; everything else
-// is for the device's thread, or for whoever starts and stops it.
+// The list of mappings is one process's own. Mappings may come and go in any thread; everything
+// else is for the device's thread, or for whoever starts and stops it.
 class DoorbellWatch {
  public:
   DoorbellWatch() { mutex_.Initialize(); }
@@ -27,8 +27,8 @@ class DoorbellWatch {
   DoorbellWatch(const DoorbellWatch&) = delete;
   DoorbellWatch& operator=(const DoorbellWatch&) = delete;
 
-  // A mapping of device memory begins or ends; both page aligned. Removing a part of a mapping leaves
-  // the rest. Whoever waits for a write to what is removed goes on.
+  // A mapping of device memory begins or ends; both page aligned. Removing a part of a mapping
+  // leaves the rest. Whoever waits for a write to what is removed goes on.
   void Add(uintptr_t address, size_t size);
   void Remove(uintptr_t address, size_t size);
   bool empty() const;
@@ -52,7 +52,8 @@ class DoorbellWatch {
   // In a forked child, before anything else: the mappings are there, the watch is the parent's.
   void AfterForkInChild();
 
-  // Makes Start fail from now on, in this process: for tests, and for programs that cannot stand it.
+  // Makes Start fail from now on, in this process: for tests, and for programs that cannot stand
+  // it.
   static void DisableTrapping();
 
  private:

@@ -32,8 +32,7 @@ class DoorbellWatchTest : public testing::Test {
   }
 
   char* Map() const {
-    return static_cast<char*>(
-        mmap(nullptr, 4 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
+    return static_cast<char*>(mmap(nullptr, 4 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
   }
   uintptr_t At(size_t page) const { return reinterpret_cast<uintptr_t>(memory_) + page * kPage; }
   // Whether a write waits within `milliseconds`.
@@ -118,9 +117,9 @@ TEST_F(DoorbellWatchTest, AWriterThatWaitsGoesOnWhenTheWatchEnds) {
 TEST_F(DoorbellWatchTest, MemoryThatWasReplacedUnseenIsLeftAlone) {
   watch_.Add(At(0), kPage);
   watch_.Add(At(2), kPage);
-  ASSERT_NE(mmap(memory_, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                 -1, 0),
-            MAP_FAILED);
+  ASSERT_NE(
+      mmap(memory_, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+      MAP_FAILED);
   EXPECT_FALSE(watch_.Arm());
   memory_[0] = 1;
   EXPECT_FALSE(WriteWaits(0));

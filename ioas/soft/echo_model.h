@@ -19,10 +19,10 @@ inline constexpr uint32_t kEchoRegisterBytes = 0x2000;
 
 // What programs map. Offsets in BAR 0 are those in the structure.
 struct EchoRegisters {
-  std::atomic<uint64_t> source;       // IOVAs
+  std::atomic<uint64_t> source;  // IOVAs
   std::atomic<uint64_t> destination;
-  std::atomic<uint32_t> completed;    // value of the last doorbell that was served
-  std::atomic<uint32_t> failures;     // how many of them failed
+  std::atomic<uint32_t> completed;  // value of the last doorbell that was served
+  std::atomic<uint32_t> failures;   // how many of them failed
   char pad[0x1000 - 24];
   std::atomic<uint32_t> doorbell;
 };
@@ -47,10 +47,17 @@ class EchoModel final : public DeviceModel {
   }
 
   const DeviceIdentity& identity() const override {
-    static constexpr DeviceIdentity kIdentity = {
-        .vendor_id = 0x1234, .device_id = 0x5678, .subsystem_vendor_id = 0x9abc,
-        .subsystem_id = 0xdef0, .class_code = 0x010802, .revision_id = 7, .msix_vectors = 8,
-        .msi_vectors = 4, .msix_bar = 0, .msix_table_offset = 0x2000, .msix_pba_offset = 0x3000};
+    static constexpr DeviceIdentity kIdentity = {.vendor_id = 0x1234,
+                                                 .device_id = 0x5678,
+                                                 .subsystem_vendor_id = 0x9abc,
+                                                 .subsystem_id = 0xdef0,
+                                                 .class_code = 0x010802,
+                                                 .revision_id = 7,
+                                                 .msix_vectors = 8,
+                                                 .msi_vectors = 4,
+                                                 .msix_bar = 0,
+                                                 .msix_table_offset = 0x2000,
+                                                 .msix_pba_offset = 0x3000};
     return kIdentity;
   }
   std::span<const BarLayout> bars() const override {
@@ -72,8 +79,8 @@ class EchoModel final : public DeviceModel {
     const DmaSegment source = {registers_->source, kEchoMessageSize};
     const DmaSegment destination = {registers_->destination, kEchoMessageSize};
     std::byte message[kEchoMessageSize];
-    const bool copied = dma_.Read({&source, 1}, message).ok() &&
-                        dma_.Write({&destination, 1}, message).ok();
+    const bool copied =
+        dma_.Read({&source, 1}, message).ok() && dma_.Write({&destination, 1}, message).ok();
     if (!copied) ++registers_->failures;
     state_->served = doorbell;
     registers_->completed = doorbell;

@@ -14,12 +14,12 @@ namespace ioas::soft {
 inline constexpr uint32_t kFaultRecords = 64;
 
 enum class FaultReason : uint32_t {
-  kNotMapped,      // nothing is mapped at the IOVA
-  kPermission,     // the mapping does not permit the direction
-  kRefused,        // the host was told to refuse the IOVA
-  kMemoryGone,     // the memory behind the mapping, or its process, is gone
-  kBusMasterOff,   // the device's command register forbids it DMA
-  kBlocked,        // the device is not attached to an address space
+  kNotMapped,     // nothing is mapped at the IOVA
+  kPermission,    // the mapping does not permit the direction
+  kRefused,       // the host was told to refuse the IOVA
+  kMemoryGone,    // the memory behind the mapping, or its process, is gone
+  kBusMasterOff,  // the device's command register forbids it DMA
+  kBlocked,       // the device is not attached to an address space
 };
 
 // A short description in the form that fits behind "DMA fault: ", a string literal.
@@ -27,11 +27,11 @@ const char* Describe(FaultReason reason);
 
 // One fault, or several that differ in nothing.
 struct FaultRecord {
-  uint64_t iova;       // the first byte that could not be reached
-  uint32_t device;     // PciAddress::number()
-  Access direction;    // kAccessRead: the device wanted to read
+  uint64_t iova;     // the first byte that could not be reached
+  uint32_t device;   // PciAddress::number()
+  Access direction;  // kAccessRead: the device wanted to read
   FaultReason reason;
-  uint64_t count;      // how many times it happened, at least 1
+  uint64_t count;  // how many times it happened, at least 1
 };
 
 struct FaultLogState {
@@ -49,8 +49,8 @@ class FaultLog {
   // Makes the log usable; its memory is all zero.
   void Initialize() { state_->mutex.Initialize(); }
 
-  // Adds a fault (`fault.count` is ignored): to the record of the same fault if that is still there,
-  // or as a new record, in place of the oldest one when all are in use.
+  // Adds a fault (`fault.count` is ignored): to the record of the same fault if that is still
+  // there, or as a new record, in place of the oldest one when all are in use.
   void Record(const FaultRecord& fault);
 
   // How many faults there were, those that no record tells of any more included.

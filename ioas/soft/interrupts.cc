@@ -30,9 +30,7 @@ Status CheckEventfd(int fd) {
   return Error{EINVAL, "the descriptor is no eventfd"};
 }
 
-bool IsInterruptType(Irq irq) {
-  return irq == Irq::kIntx || irq == Irq::kMsi || irq == Irq::kMsix;
-}
+bool IsInterruptType(Irq irq) { return irq == Irq::kIntx || irq == Irq::kMsi || irq == Irq::kMsix; }
 
 }  // namespace
 

@@ -1,9 +1,9 @@
 // Interrupts of an emulated device: INTx, MSI and MSI-X delivered to eventfds, as vfio-pci does.
 //
 // Which eventfd belongs to which vector lies in the arena, but descriptors belong to processes: the
-// one that sets a trigger keeps a hidden duplicate, and any other that carries the device on takes a
-// copy from it when it first needs one. A serial number says whether a copy is of the eventfd that is
-// set now; a forked child inherits the copies with their numbers.
+// one that sets a trigger keeps a hidden duplicate, and any other that carries the device on takes
+// a copy from it when it first needs one. A serial number says whether a copy is of the eventfd
+// that is set now; a forked child inherits the copies with their numbers.
 #ifndef IOAS_SOFT_INTERRUPTS_H_
 #define IOAS_SOFT_INTERRUPTS_H_
 
@@ -15,7 +15,8 @@
 
 namespace ioas::soft {
 
-// PCI's five interrupt indexes as VFIO numbers them (include/uapi/linux/vfio.h, VFIO_PCI_*_IRQ_INDEX).
+// PCI's five interrupt indexes as VFIO numbers them (include/uapi/linux/vfio.h,
+// VFIO_PCI_*_IRQ_INDEX).
 enum class Irq : uint32_t { kIntx = 0, kMsi = 1, kMsix = 2, kError = 3, kRequest = 4 };
 
 // As many MSI-X vectors as a device may have here.
@@ -35,11 +36,11 @@ struct TriggerState {
 };
 
 struct InterruptState {
-  uint32_t enabled;      // vectors that are on: 0 means that none of INTx, MSI, MSI-X is
-  Irq active;            // which of the three, if any
-  bool intx_disabled;    // by the command register
+  uint32_t enabled;    // vectors that are on: 0 means that none of INTx, MSI, MSI-X is
+  Irq active;          // which of the three, if any
+  bool intx_disabled;  // by the command register
   bool intx_masked;
-  bool pin_asserted;     // the level of INTx
+  bool pin_asserted;  // the level of INTx
   uint32_t last_serial;
   TriggerState triggers[kTriggers];
 };
@@ -54,8 +55,8 @@ class Interrupts final : public InterruptSink {
   // How many vectors of MSI or MSI-X, or 1 for INTx, are on.
   uint32_t enabled(Irq irq) const { return state_->active == irq ? state_->enabled : 0; }
 
-  // Turns vectors [0, count) on, or all of `irq` off if `count` is 0. Vectors that are on stay as they
-  // are; a smaller count than before changes nothing. EINVAL if another of the three is on, or
+  // Turns vectors [0, count) on, or all of `irq` off if `count` is 0. Vectors that are on stay as
+  // they are; a smaller count than before changes nothing. EINVAL if another of the three is on, or
   // `irq` is not one of them.
   // Behaviour: vfio_intx_enable, vfio_msi_enable in drivers/vfio/pci/vfio_pci_intrs.c.
   Status Enable(Irq irq, uint32_t count);

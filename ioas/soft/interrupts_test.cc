@@ -24,8 +24,8 @@ struct Shared {
 class InterruptsTest : public testing::Test {
  protected:
   void SetUp() override {
-    shared_ = static_cast<Shared*>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    shared_ = static_cast<Shared*>(
+        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     ProcessTable(&shared_->processes).Initialize();
     interrupts_ = MakeView();
     event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

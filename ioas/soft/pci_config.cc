@@ -145,8 +145,8 @@ uint32_t PciConfig::Write(uint32_t offset, std::span<const std::byte> data) {
   for (const std::byte byte : data) {
     if (at >= kConfigStored) break;
     const uint8_t mask = state_->writable[at];
-    state_->values[at] = static_cast<uint8_t>((state_->values[at] & ~mask) |
-                                              (static_cast<uint8_t>(byte) & mask));
+    state_->values[at] =
+        static_cast<uint8_t>((state_->values[at] & ~mask) | (static_cast<uint8_t>(byte) & mask));
     ++at;
   }
 
@@ -170,8 +170,8 @@ void PciConfig::FixPowerState(uint8_t before) {
   if (wanted != 0 && wanted != kPowerStateD3hot) control = before;
 }
 
-// Behaviour: vfio_msi_config_write in drivers/vfio/pci/vfio_pci_config.c: the enable bit sticks only
-// while SET_IRQS has MSI on, and no more vectors can be asked for than it has.
+// Behaviour: vfio_msi_config_write in drivers/vfio/pci/vfio_pci_config.c: the enable bit sticks
+// only while SET_IRQS has MSI on, and no more vectors can be asked for than it has.
 void PciConfig::FixMsiControl() {
   const uint32_t offset = state_->msi_offset + PCI_MSI_FLAGS;
   uint16_t control = Word(offset);

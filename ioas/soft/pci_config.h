@@ -1,6 +1,6 @@
-// The configuration space of an emulated PCI Express function, as a program sees it through vfio-pci:
-// what the kernel virtualises is virtual here too, and what it does not let programs write is
-// read-only.
+// The configuration space of an emulated PCI Express function, as a program sees it through
+// vfio-pci: what the kernel virtualises is virtual here too, and what it does not let programs
+// write is read-only.
 #ifndef IOAS_SOFT_PCI_CONFIG_H_
 #define IOAS_SOFT_PCI_CONFIG_H_
 
@@ -12,8 +12,8 @@
 
 namespace ioas::soft {
 
-// PCI Express functions have 4096 bytes. Those from 256 on are extended capabilities, of which there
-// are none: they read as zero.
+// PCI Express functions have 4096 bytes. Those from 256 on are extended capabilities, of which
+// there are none: they read as zero.
 inline constexpr uint32_t kConfigSize = 4096;
 inline constexpr uint32_t kConfigStored = 256;
 
@@ -39,8 +39,8 @@ class PciConfig {
  public:
   explicit PciConfig(PciConfigState* state) : state_(state) {}
 
-  // Puts the space into the state that a program finds when it opens the device: memory decoding on,
-  // bus mastering off, no BAR address.
+  // Puts the space into the state that a program finds when it opens the device: memory decoding
+  // on, bus mastering off, no BAR address.
   void Reset(const DeviceIdentity& identity, std::span<const BarLayout> bars);
 
   // [offset, offset + data.size()) is inside kConfigSize.

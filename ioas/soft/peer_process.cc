@@ -68,10 +68,10 @@ pid_t MemoryOf(ProcessTable table, uint32_t index) {
 Result<int> TakeDescriptor(ProcessTable table, uint32_t index, int fd) {
   pthread_mutex_lock(&mutex);
   const Peer* peer = FindRunning(table, index);
-  const long copy =
-      peer == nullptr ? -ESRCH : SystemCall(SYS_pidfd_getfd, peer->descriptor, fd, 0);
+  const long copy = peer == nullptr ? -ESRCH : SystemCall(SYS_pidfd_getfd, peer->descriptor, fd, 0);
   pthread_mutex_unlock(&mutex);
-  if (copy < 0) return Error{static_cast<int>(-copy), "another process's descriptor is out of reach"};
+  if (copy < 0)
+    return Error{static_cast<int>(-copy), "another process's descriptor is out of reach"};
   return Hide(static_cast<int>(copy));
 }
 

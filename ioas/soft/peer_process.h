@@ -16,8 +16,8 @@ namespace ioas::soft {
 // process (pidfd) that is kept from the first call on, or by its start time where there are none.
 pid_t MemoryOf(ProcessTable table, uint32_t index);
 
-// Takes a copy of descriptor `fd` of process `index`, as a hidden descriptor. ESRCH if the process is
-// gone, EPERM if this process may not (Yama), ENOSYS before Linux 5.6.
+// Takes a copy of descriptor `fd` of process `index`, as a hidden descriptor. ESRCH if the process
+// is gone, EPERM if this process may not (Yama), ENOSYS before Linux 5.6.
 Result<int> TakeDescriptor(ProcessTable table, uint32_t index, int fd);
 
 // To be called in a forked child before anything else here.

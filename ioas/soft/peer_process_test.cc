@@ -32,7 +32,8 @@ class PeerProcessTest : public testing::Test {
 
   ProcessTable table() { return ProcessTable(state_); }
 
-  // Starts a process that registers and waits. Returns its index. `prepare` gives a number to report.
+  // Starts a process that registers and waits. Returns its index. `prepare` gives a number to
+  // report.
   template <typename Prepare>
   uint32_t StartChild(Prepare prepare) {
     child_ = fork();

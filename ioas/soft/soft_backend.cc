@@ -43,8 +43,8 @@ bool CanPopulate() {
 bool TouchForWriting(uint64_t page) {
   uint32_t own = 0;
   constexpr uint32_t kAddNothing = FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, 0);
-  const long result = SystemCall(SYS_futex, &own, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0L, 0L, page,
-                                 kAddNothing);
+  const long result =
+      SystemCall(SYS_futex, &own, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0L, 0L, page, kAddNothing);
   return result >= 0;
 }
 

@@ -17,8 +17,8 @@ class SoftBackend final : public Backend {
 
   IommuProperties properties() const override;
 
-  // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the address
-  // by then, as long as it has anything.
+  // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the
+  // address by then, as long as it has anything.
   Status Pin(uint64_t user_address, uint64_t size, uint32_t access) override;
   void Unpin(uint32_t process, uint64_t size) override { processes_.UnlockMemory(process, size); }
 

@@ -68,10 +68,10 @@ Result<SoftDevice*> SoftDevice::Open(Arena& arena, ArenaRef<SoftDeviceState> dev
   SoftDevice* opened = new (std::nothrow) SoftDevice(arena, device);
   if (opened == nullptr) return Error{ENOMEM, "no memory for a device"};
   const SoftDeviceState& state = *opened->state_;
-  opened->model_ = factory({opened->arena_, state,
-                            opened->arena_.Get(ArenaRef<std::byte>{state.model_unit}),
-                            opened->arena_.Get(ArenaRef<std::byte>{state.registers_unit}),
-                            opened->dma_, opened->interrupts_});
+  opened->model_ =
+      factory({opened->arena_, state, opened->arena_.Get(ArenaRef<std::byte>{state.model_unit}),
+               opened->arena_.Get(ArenaRef<std::byte>{state.registers_unit}), opened->dma_,
+               opened->interrupts_});
   if (opened->model_ == nullptr) {
     delete opened;
     return Error{ENOMEM, "no memory for a device's model"};
@@ -229,6 +229,7 @@ void SoftDevice::ResetFunction() {
 }
 
 Status SoftDevice::Start() {
+  if (worker_.running()) return {};
   RegistryLock lock;
   return worker_.Start();
 }

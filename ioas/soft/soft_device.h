@@ -1,5 +1,5 @@
-// An emulated PCI device of the software host: configuration space, BARs, interrupts, its attachment
-// to an address space, and the thread that carries it on.
+// An emulated PCI device of the software host: configuration space, BARs, interrupts, its
+// attachment to an address space, and the thread that carries it on.
 //
 // SoftDeviceState lies in the arena and is the device. SoftDevice is one process's hold on it: the
 // process-local parts (the model's view, eventfds, the thread, what is mapped). Any process that
@@ -71,8 +71,9 @@ class SoftDevice final : private DeviceWorker::Client {
 
   // Bytes of configuration space: 4096, as PCI Express functions have.
   uint32_t config_size() const { return kConfigSize; }
-  // Reads or writes `data.size()` bytes at `offset`; the range is inside the space. Writes obey each
-  // field's write mask: BAR sizing, command register, capabilities (drivers/vfio/pci/vfio_pci_config.c).
+  // Reads or writes `data.size()` bytes at `offset`; the range is inside the space. Writes obey
+  // each field's write mask: BAR sizing, command register, capabilities
+  // (drivers/vfio/pci/vfio_pci_config.c).
   void ReadConfig(uint32_t offset, std::span<std::byte> data);
   void WriteConfig(uint32_t offset, std::span<const std::byte> data);
 
@@ -98,12 +99,12 @@ class SoftDevice final : private DeviceWorker::Client {
   // How many are enabled now. Of kError and kRequest: whether an eventfd is set.
   uint32_t irq_enabled(Irq irq) const;
   // Enables vectors [0, count) of MSI or MSI-X (1 for the others), each without an eventfd; 0 turns
-  // `irq` off and takes its eventfds away. More can be enabled later, those that are on stay as they
-  // are. EINVAL if another of INTx, MSI, MSI-X is on, or `irq` has not so many.
+  // `irq` off and takes its eventfds away. More can be enabled later, those that are on stay as
+  // they are. EINVAL if another of INTx, MSI, MSI-X is on, or `irq` has not so many.
   Status EnableIrq(Irq irq, uint32_t count);
-  // Sets the eventfd of one enabled vector (a descriptor of this process, duplicated here), or takes
-  // it away (-1). EBADF or EINVAL if it is no eventfd, EINVAL if the vector is not enabled, EMFILE if
-  // no number for the duplicate is free.
+  // Sets the eventfd of one enabled vector (a descriptor of this process, duplicated here), or
+  // takes it away (-1). EBADF or EINVAL if it is no eventfd, EINVAL if the vector is not enabled,
+  // EMFILE if no number for the duplicate is free.
   Status SetTrigger(Irq irq, uint32_t vector, int eventfd);
   // INTx only: unmask on this eventfd's event. -1 takes it away. EINVAL if INTx is not enabled.
   Status SetUnmaskTrigger(int eventfd);
@@ -114,25 +115,25 @@ class SoftDevice final : private DeviceWorker::Client {
 
   // --- Address space ---
 
-  // Lets the device's DMA go through `space`. It takes effect at once for all later DMA, and DMA under
-  // way is over when it returns. Not to be called with an address space's lock.
+  // Lets the device's DMA go through `space`. It takes effect at once for all later DMA, and DMA
+  // under way is over when it returns. Not to be called with an address space's lock.
   void Attach(ArenaRef<AddressSpaceState> space);
   // Attaches it to the blocking domain: all DMA faults. Never fails. So it begins.
   void Block() { Attach({}); }
 
   // --- Life ---
 
-  // A program opens the device for the first time, in any process: the function is reset, interrupts
-  // are off and configuration space is as new, as vfio-pci does (drivers/vfio/pci/vfio_pci_core.c,
-  // vfio_pci_core_enable). The attachment stays.
+  // A program opens the device for the first time, in any process: the function is reset,
+  // interrupts are off and configuration space is as new, as vfio-pci does
+  // (drivers/vfio/pci/vfio_pci_core.c, vfio_pci_core_enable). The attachment stays.
   void Reset();
   // VFIO_DEVICE_RESET: the function is reset; configuration space and interrupts stay as they are
   // (pci_try_reset_function saves and restores them).
   void ResetFunction();
 
   // Starts or stops this process's thread for the device; nothing happens if it runs, or does not.
-  // Start is also called in a forked child that uses the device. EAGAIN or EMFILE if no thread is to
-  // be had.
+  // Start is also called in a forked child that uses the device. EAGAIN or EMFILE if no thread is
+  // to be had.
   Status Start();
   void Stop();
 

@@ -51,20 +51,20 @@ struct SoftDeviceState {
   PciAddress address;
   uint32_t group;  // its IOMMU group's number
   ModelKind kind;
-  uint32_t model_unit;       // the model's state in the arena
+  uint32_t model_unit;  // the model's state in the arena
   uint32_t model_bytes;
-  uint32_t registers_unit;   // what programs map: page aligned
+  uint32_t registers_unit;  // what programs map: page aligned
   uint32_t registers_bytes;
 
-  RobustMutex mutex;              // guards all below; taken before an address space's
-  std::atomic<uint32_t> waiting;  // threads that want the mutex for a program's call
+  RobustMutex mutex;                  // guards all below; taken before an address space's
+  std::atomic<uint32_t> waiting;      // threads that want the mutex for a program's call
   ArenaRef<AddressSpaceState> space;  // 0: blocked
   PciConfigState config;
   InterruptState interrupts;
 };
 
-// Holds a device's lock for a program's call. A thread that looks at the device again and again sees
-// that somebody waits, and lets it go first.
+// Holds a device's lock for a program's call. A thread that looks at the device again and again
+// sees that somebody waits, and lets it go first.
 class [[nodiscard]] DeviceLock {
  public:
   explicit DeviceLock(SoftDeviceState& device) : lock_(Announce(device)) {
@@ -110,8 +110,8 @@ struct DeviceSpec {
   uint32_t registers_bytes;  // of mappable registers, page aligned; zeroed
 };
 
-// Adds a device to the host. EEXIST if the address is taken, ENOSPC if kMaxDevices are there, ENOMEM
-// if the arena is full.
+// Adds a device to the host. EEXIST if the address is taken, ENOSPC if kMaxDevices are there,
+// ENOMEM if the arena is full.
 Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
                                                const DeviceSpec& spec);
 

@@ -33,8 +33,7 @@ class TestHost : public testing::Test {
     ASSERT_TRUE(host.ok());
     host_ = arena_.Get(*host);
     const auto device = CreateDevice(
-        arena_, *host_,
-        {kEchoAddress, 7, ModelKind::kTest, sizeof(EchoState), kEchoRegisterBytes});
+        arena_, *host_, {kEchoAddress, 7, ModelKind::kTest, sizeof(EchoState), kEchoRegisterBytes});
     ASSERT_TRUE(device.ok());
     device_state_ = *device;
     const auto space = AddressSpace::Create(arena_, backend().properties(), 1000);
@@ -46,8 +45,8 @@ class TestHost : public testing::Test {
     device_->Reset();
     device_->Attach(space_);
     SetCommand(0x6);
-    memory_ = static_cast<std::byte*>(mmap(nullptr, 16 * kEchoPage, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    memory_ = static_cast<std::byte*>(
+        mmap(nullptr, 16 * kEchoPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   }
 
   void TearDown() override {
@@ -69,8 +68,8 @@ class TestHost : public testing::Test {
     AddressSpace::Lock lock(space);
     SoftBackend iommu = backend();
     const uint32_t self = *host_->processes().Register();
-    return space.Map(iommu, {iova, iova + size - 1, reinterpret_cast<uint64_t>(address), self,
-                             access, 0});
+    return space.Map(iommu,
+                     {iova, iova + size - 1, reinterpret_cast<uint64_t>(address), self, access, 0});
   }
   void UnmapAll() {
     AddressSpace space(arena_, space_);
@@ -81,9 +80,8 @@ class TestHost : public testing::Test {
 
   // Maps the registers as a program does.
   EchoRegisters* MapRegisters() {
-    void* address =
-        mmap(nullptr, kEchoRegisterBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
-             static_cast<off_t>(device_->MappableFileOffset(0)));
+    void* address = mmap(nullptr, kEchoRegisterBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
+                         static_cast<off_t>(device_->MappableFileOffset(0)));
     EXPECT_NE(address, MAP_FAILED);
     device_->OnMap(address, kEchoRegisterBytes);
     registers_ = static_cast<EchoRegisters*>(address);
