@@ -230,6 +230,7 @@ void SoftDevice::ResetFunction() {
 
 Status SoftDevice::Start() {
   if (worker_.running()) return {};
+  if (worker_.running()) return {};
   RegistryLock lock;
   return worker_.Start();
 }
@@ -239,13 +240,16 @@ void SoftDevice::Stop() {
   worker_.Stop();
 }
 
-// The thread's share. It has all signals blocked already, so it takes the lock as it is.
+// The thread's share. It has all signals blocked already, so it takes the lock as it is. A holder
+// that died has left the model in a state that it can be carried on from.
 bool SoftDevice::Poll() {
   for (int i = 0; i < kYields && state_->waiting.load(std::memory_order_relaxed) != 0; ++i) {
     SystemCall(SYS_sched_yield);
   }
-  RobustLock lock(state_->mutex);
-  return model_->Poll();
+  (void)state_->mutex.Lock();
+  const bool worked = model_->Poll();
+  state_->mutex.Unlock();
+  return worked;
 }
 
 int SoftDevice::WakeDescriptor() {
@@ -263,7 +267,9 @@ void SoftDevice::Kick() {
     worker_.Wake();
     return;
   }
-  for (int i = 0; i < kPollsInCall && Poll(); ++i) {
+  for (int i = 0; i < kPollsInCall; ++i) {
+    DeviceLock lock(*state_);
+    if (!model_->Poll()) return;
   }
 }
 

@@ -3,6 +3,7 @@
 #define IOAS_SOFT_TEST_HOST_H_
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -99,6 +100,7 @@ class TestHost : public testing::Test {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (registers->completed != value) {
       if (std::chrono::steady_clock::now() > deadline) return false;
+      sched_yield();
     }
     return true;
   }
