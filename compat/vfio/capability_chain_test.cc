@@ -29,10 +29,10 @@ TEST(CapabilityChainTest, CapabilitiesAreLinkedFromTheInfoAndAligned) {
 TEST(CapabilityChainTest, ItemsFollowTheirCapability) {
   CapabilityChain<64> chain(24);
   const abi::IovaRange ranges[] = {{1, 2}, {3, 4}};
-  chain.Add(abi::Type1InfoCapIovaRange{.header = {.id = 1, .version = 1, .next = 0},
-                                       .nr_iovas = 2,
-                                       .reserved = 0},
-            std::span<const abi::IovaRange>(ranges));
+  chain.Add(
+      abi::Type1InfoCapIovaRange{
+          .header = {.id = 1, .version = 1, .next = 0}, .nr_iovas = 2, .reserved = 0},
+      std::span<const abi::IovaRange>(ranges));
   EXPECT_EQ(chain.size(), sizeof(abi::Type1InfoCapIovaRange) + sizeof(ranges));
   EXPECT_EQ(std::memcmp(chain.bytes().data() + sizeof(abi::Type1InfoCapIovaRange), ranges,
                         sizeof(ranges)),

@@ -14,8 +14,9 @@ long CheckExtension(Host& host, const ContainerState& container, uint64_t extens
   return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
 }
 
-ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint64_t type) {
+ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint32_t slot, uint64_t type) {
   RobustLock lock(host.state().mutex);
+  if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
   if (container.groups == 0 || container.type != ContainerType::kNone) {
     return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};
   }
@@ -59,7 +60,7 @@ ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, uint32_
     case decode::Call::kCheckExtension:
       return CheckExtension(host, container, call->argument);
     case decode::Call::kSetIommu:
-      return SetIommu(host, container, call->argument);
+      return SetIommu(host, container, slot, call->argument);
     default:
       break;
   }

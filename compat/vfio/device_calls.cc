@@ -1,4 +1,6 @@
 // Calls on a device's descriptor (drivers/vfio/vfio_main.c, drivers/vfio/pci/vfio_pci_core.c).
+#include <bit>
+
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_feature.h"
 #include "compat/vfio/calls.h"
@@ -17,8 +19,8 @@ ioas::Status GetInfo(const decode::DecodedCall& call) {
   info->flags = abi::kDeviceFlagsPci | abi::kDeviceFlagsReset;
   info->num_regions = abi::kPciNumRegions;
   info->num_irqs = abi::kPciNumIrqs;
-  return CopyOutWithChain(call, *info, CapabilityChain<8>(sizeof(abi::DeviceInfo)),
-                          abi::kDeviceFlagsCaps);
+  // There are no capabilities; cap_offset and what follows it are written if argsz covers them.
+  return call.CopyOut(*info, info->argsz);
 }
 
 using RegionChain =
@@ -34,12 +36,12 @@ void DescribeBar(const ioas::soft::BarInfo& bar, abi::RegionInfo& info, RegionCh
   if (bar.mappable_size == bar.size) return;
   // The rest holds the MSI-X table.
   const abi::RegionSparseMmapArea area = {bar.mappable_offset, bar.mappable_size};
-  chain.Add(abi::RegionInfoCapSparseMmap{.header = {.id = abi::kRegionInfoCapSparseMmap,
-                                                    .version = 1,
-                                                    .next = 0},
-                                         .nr_areas = 1,
-                                         .reserved = 0},
-            std::span<const abi::RegionSparseMmapArea>(&area, 1));
+  chain.Add(
+      abi::RegionInfoCapSparseMmap{
+          .header = {.id = abi::kRegionInfoCapSparseMmap, .version = 1, .next = 0},
+          .nr_areas = 1,
+          .reserved = 0},
+      std::span<const abi::RegionSparseMmapArea>(&area, 1));
 }
 
 ioas::Status GetRegionInfo(SoftDevice& device, const decode::DecodedCall& call) {
@@ -63,8 +65,8 @@ ioas::Status GetRegionInfo(SoftDevice& device, const decode::DecodedCall& call) 
       break;
   }
   info->offset = RegionOffset(info->index);
-  if (chain.size() != 0 && info->argsz < sizeof(*info) + chain.size()) info->cap_offset = 0;
-  // Unlike other info calls this one copies all of the structure out, whatever argsz says.
+  // Without capabilities the caller's own cap_offset goes back to it, as in the kernel.
+  if (chain.size() != 0) info->cap_offset = 0;
   return CopyOutWithChain(call, *info, chain, abi::kRegionInfoFlagCaps);
 }
 
@@ -106,6 +108,9 @@ ioas::Status BindIommufd(const decode::DecodedCall& call) {
 ioas::Status Ioeventfd(const decode::DecodedCall& call) {
   const ioas::Result<abi::DeviceIoeventfd> request = call.CopyIn<abi::DeviceIoeventfd>();
   if (!request.ok()) return request.error();
+  if (std::popcount(request->flags & abi::kDeviceIoeventfdSizeMask) != 1 || request->fd < -1) {
+    return ioas::Error{EINVAL, "not one size, or neither a descriptor nor -1"};
+  }
   // Programs use it to save exits of a virtual machine and go on without it.
   return ioas::Error{ENOTTY, "emulated devices take no ioeventfds"};
 }
@@ -145,9 +150,9 @@ ioas::Result<long> DeviceIoctl(Host& host, uint32_t index, const CallArguments& 
   const auto call = decode::Decode(decode::DescriptorKind::kDevice, host.TypeOfDevice(index),
                                    arguments.request, arguments.argument, arguments.memory);
   if (!call.ok()) return call.error();
-  SoftDevice* device = host.device(index);
-  if (device == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
-  IOAS_RETURN_IF_ERROR(Dispatch(host, index, *device, *call));
+  const ioas::Result<SoftDevice*> device = host.UseDevice(index);
+  if (!device.ok()) return device.error();
+  IOAS_RETURN_IF_ERROR(Dispatch(host, index, **device, *call));
   return 0L;
 }
 

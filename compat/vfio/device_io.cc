@@ -83,10 +83,10 @@ ioas::Result<long> Move(Host& host, uint32_t slot, const Transfer& transfer, uin
   if (file.kind != decode::DescriptorKind::kDevice) {
     return ioas::Error{EINVAL, "only a device's descriptor can be read and written"};
   }
-  SoftDevice* device = host.device(file.object);
-  if (device == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
+  const ioas::Result<SoftDevice*> device = host.UseDevice(file.object);
+  if (!device.ok()) return device.error();
   const ioas::Result<long> moved =
-      MoveAt(*device, transfer, position != nullptr ? *position : file.position, size);
+      MoveAt(**device, transfer, position != nullptr ? *position : file.position, size);
   if (moved.ok() && position == nullptr) file.position += static_cast<uint64_t>(*moved);
   return moved;
 }
@@ -125,8 +125,8 @@ ioas::Result<uint64_t> Host::FileOffsetFor(uint32_t slot, uint64_t offset, uint6
 }
 
 void Host::OnMapped(uint32_t slot, void* address, uint64_t size) {
-  if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
-    mapped->OnMap(address, size);
+  if (const auto mapped = UseDevice(files().slot(slot).object); mapped.ok()) {
+    (*mapped)->OnMap(address, size);
   }
 }
 

@@ -88,6 +88,8 @@ ioas::Status SetIntxMask(SoftDevice& device, const IrqRequest& request, bool mas
   if (request.data == Data::kEventfd) {
     if (mask) return ioas::Error{ENOTTY, "masking by eventfd does not exist"};
     const int fd = request.Eventfd(0);
+    // A new eventfd takes the place of another. The kernel says EBUSY, but lets go of an eventfd
+    // that the program has closed, which shows here only when it brings the next.
     return device.SetUnmaskTrigger(fd >= 0 ? fd : -1);
   }
   if (!request.ActsOn(0)) return {};
@@ -108,7 +110,10 @@ ioas::Status SetIntxTrigger(SoftDevice& device, const IrqRequest& request) {
     const int fd = request.Eventfd(0);
     if (!on) IOAS_RETURN_IF_ERROR(device.EnableIrq(Irq::kIntx, 1));
     const ioas::Status set = device.SetTrigger(Irq::kIntx, 0, fd >= 0 ? fd : -1);
-    if (!set.ok() && !on) (void)device.EnableIrq(Irq::kIntx, 0);
+    if (on) return set;
+    // Now that there is an eventfd for it: an interrupt that waited for INTx to be enabled.
+    if (set.ok()) device.UnmaskIntx();
+    if (!set.ok()) (void)device.EnableIrq(Irq::kIntx, 0);
     return set;
   }
   if (!on) return Invalid("INTx is off");
@@ -116,14 +121,25 @@ ioas::Status SetIntxTrigger(SoftDevice& device, const IrqRequest& request) {
   return {};
 }
 
-// Gives vectors their eventfds; when one fails, those of the request are taken away again.
+// Gives one vector its eventfd, or takes it away (vfio_msi_set_vector_signal).
+ioas::Status SetVector(SoftDevice& device, Irq irq, uint32_t vector, int fd) {
+  if (vector >= device.irq_enabled(irq)) {
+    if (fd < 0) return {};
+    // MSI-X vectors can be added while it is on, MSI's cannot.
+    if (irq == Irq::kMsi) return Invalid("more vectors than MSI was enabled with");
+    IOAS_RETURN_IF_ERROR(device.EnableIrq(irq, vector + 1));
+  }
+  return device.SetTrigger(irq, vector, fd >= 0 ? fd : -1);
+}
+
+// Gives vectors their eventfds; when one fails, those of the request are taken away, also if they
+// were there before (vfio_msi_set_block).
 ioas::Status SetBlock(SoftDevice& device, Irq irq, const IrqRequest& request) {
   for (uint32_t vector = request.first(); vector < request.end(); ++vector) {
-    const int fd = request.Eventfd(vector);
-    const ioas::Status set = device.SetTrigger(irq, vector, fd >= 0 ? fd : -1);
+    const ioas::Status set = SetVector(device, irq, vector, request.Eventfd(vector));
     if (set.ok()) continue;
     for (uint32_t undo = request.first(); undo <= vector; ++undo) {
-      (void)device.SetTrigger(irq, undo, -1);
+      (void)SetVector(device, irq, undo, -1);
     }
     return set;
   }
@@ -131,19 +147,13 @@ ioas::Status SetBlock(SoftDevice& device, Irq irq, const IrqRequest& request) {
 }
 
 ioas::Status SetMessageEventfds(SoftDevice& device, Irq irq, const IrqRequest& request) {
-  const uint32_t enabled = device.irq_enabled(irq);
-  if (enabled == 0) {
-    IOAS_RETURN_IF_ERROR(device.EnableIrq(irq, request.end()));
-    const ioas::Status set = SetBlock(device, irq, request);
-    if (!set.ok()) (void)device.EnableIrq(irq, 0);
-    return set;
-  }
-  if (request.end() > enabled) {
-    // MSI-X vectors can be added while it is on, MSI's cannot.
-    if (irq == Irq::kMsi) return Invalid("more vectors than MSI was enabled with");
-    IOAS_RETURN_IF_ERROR(device.EnableIrq(irq, request.end()));
-  }
-  return SetBlock(device, irq, request);
+  if (device.irq_enabled(irq) != 0) return SetBlock(device, irq, request);
+  // What pci_alloc_irq_vectors answers to a maximum below its minimum of 1.
+  if (request.end() == 0) return ioas::Error{ERANGE, "no vector to enable"};
+  IOAS_RETURN_IF_ERROR(device.EnableIrq(irq, request.end()));
+  const ioas::Status set = SetBlock(device, irq, request);
+  if (!set.ok()) (void)device.EnableIrq(irq, 0);
+  return set;
 }
 
 ioas::Status SetMessageTrigger(SoftDevice& device, Irq irq, const IrqRequest& request) {
@@ -179,11 +189,7 @@ ioas::Status SetSingleTrigger(SoftDevice& device, Irq irq, const IrqRequest& req
   }
   const int fd = request.Eventfd(0);
   if (fd < -1) return Invalid("neither a descriptor nor -1");
-  if (fd == -1) return device.EnableIrq(irq, 0);
-  if (!on) IOAS_RETURN_IF_ERROR(device.EnableIrq(irq, 1));
-  const ioas::Status set = device.SetTrigger(irq, 0, fd);
-  if (!set.ok() && !on) (void)device.EnableIrq(irq, 0);
-  return set;
+  return device.SetTrigger(irq, 0, fd);
 }
 
 ioas::Status Apply(SoftDevice& device, const IrqRequest& request) {

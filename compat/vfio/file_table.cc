@@ -82,7 +82,7 @@ bool FileTable::IsOpen(uint32_t slot) const {
 }
 
 void FileTable::Free(uint32_t number) {
-  slot(number) = {};
+  slot(number).in_use = 0;
   slot(number).next_free = state_->first_free;
   state_->first_free = number;
 }

@@ -36,10 +36,11 @@ ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::Decode
   if (host.state().groups[index].container) {
     return ioas::Error{EINVAL, "the group has a container already"};
   }
-  if (*slot == 0 || host.files().slot(*slot).kind != decode::DescriptorKind::kContainer) {
+  const FileSlot file = host.files().slot(*slot);
+  if (*slot == 0 || file.in_use == 0 || file.kind != decode::DescriptorKind::kContainer) {
     return ioas::Error{EBADFD, "the descriptor is no container's"};
   }
-  host.AttachGroup(index, ArenaRef<ContainerState>{host.files().slot(*slot).object});
+  host.AttachGroup(index, ArenaRef<ContainerState>{file.object});
   return 0L;
 }
 
@@ -75,10 +76,11 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
   const ioas::Result<uint32_t> device = FindDevice(host, index, *name);
   if (!device.ok()) return device.error();
   const GroupState& group = host.state().groups[index];
-  if (!group.container ||
-      host.arena().Get(group.container)->type == decode::ContainerType::kNone) {
+  if (!group.container || host.arena().Get(group.container)->type == decode::ContainerType::kNone) {
     return ioas::Error{EINVAL, "the group has no container with an IOMMU"};
   }
+  // So that the first opener after a process that was killed is one.
+  if (host.state().devices[*device].opens != 0) host.EndLostFiles();
   const ioas::Result<NewFile> file =
       host.files().Open(decode::DescriptorKind::kDevice, *device, /*close_on_exec=*/true);
   if (!file.ok()) return file.error();
@@ -94,9 +96,8 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
 }  // namespace
 
 ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments) {
-  const auto call =
-      decode::Decode(decode::DescriptorKind::kGroup, decode::ContainerType::kNone,
-                     arguments.request, arguments.argument, arguments.memory);
+  const auto call = decode::Decode(decode::DescriptorKind::kGroup, decode::ContainerType::kNone,
+                                   arguments.request, arguments.argument, arguments.memory);
   if (!call.ok()) return call.error();
   switch (call->row->call) {
     case decode::Call::kGroupGetStatus:

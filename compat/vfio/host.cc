@@ -21,7 +21,8 @@ uint32_t FindOrAddGroup(HostState& state, uint32_t number) {
   for (uint32_t i = 0; i < state.group_count; ++i) {
     if (state.groups[i].number == number) return i;
   }
-  state.groups[state.group_count] = {.number = number, .slot = 0, .device_opens = 0, .container = {}};
+  state.groups[state.group_count] = {
+      .number = number, .slot = 0, .device_opens = 0, .container = {}};
   return state.group_count++;
 }
 
@@ -72,8 +73,7 @@ ioas::Result<HostState*> Host::Create(ioas::Arena& arena, const settings::Settin
   return state;
 }
 
-ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings,
-                               const HostParts& parts) {
+ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings, const HostParts& parts) {
   ioas::Result<ioas::Arena> arena = ioas::Arena::Map(fd, kArenaMaximum);
   if (!arena.ok()) return arena.error();
   const bool is_new = arena->root() == 0;
@@ -91,6 +91,13 @@ ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings,
   return host;
 }
 
+Host::~Host() {
+  for (const auto& held : devices_) {
+    if (ioas::soft::SoftDevice* device = held.load(); device != nullptr) device->Close();
+  }
+  arena_.Unmap();
+}
+
 ioas::soft::SoftDevice* Host::device(uint32_t index) const {
   ioas::soft::SoftDevice* held = devices_[index].load(std::memory_order_acquire);
   if (held != nullptr) return held;
@@ -101,9 +108,15 @@ ioas::soft::SoftDevice* Host::device(uint32_t index) const {
   return *opened;
 }
 
+ioas::Result<ioas::soft::SoftDevice*> Host::UseDevice(uint32_t index) const {
+  ioas::soft::SoftDevice* used = device(index);
+  if (used == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
+  IOAS_RETURN_IF_ERROR(used->Start());
+  return used;
+}
+
 decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
-  const ArenaRef<ContainerState> container =
-      state_->groups[state_->devices[index].group].container;
+  const ArenaRef<ContainerState> container = state_->groups[state_->devices[index].group].container;
   return container ? arena_.Get(container)->type.load() : decode::ContainerType::kNone;
 }
 

@@ -33,11 +33,13 @@ struct HostParts {
 class Host {
  public:
   // Makes a host in the empty file `fd`, or maps the one that is there. A new one gets the devices
-  // and faults of `settings`; the images are opened when a device is. The host lives as long as
-  // the process. EPROTO if the file is no host's or another version's, ENOMEM.
+  // and faults of `settings`; the images are opened when a device is. EPROTO if the file is no host's or another version's, ENOMEM.
   static ioas::Result<Host*> Open(int fd, const settings::Settings& settings,
                                   const HostParts& parts);
 
+  // Ends this process's view; the host stays as it is. Nothing of it is open here any more. Programs
+  // keep the view as long as they run.
+  ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -87,6 +89,9 @@ class Host {
   decode::ContainerType TypeOfDevice(uint32_t index) const;
   // The device itself, in this process, which holds it from then on. Null if that cannot be.
   ioas::soft::SoftDevice* device(uint32_t index) const;
+  // The same for a call on a device file: from then on this process carries the device on, also if
+  // it inherited the file. ENOMEM, EAGAIN.
+  ioas::Result<ioas::soft::SoftDevice*> UseDevice(uint32_t index) const;
 
   // --- For the calls of this folder; all of these need the host's lock ---
 

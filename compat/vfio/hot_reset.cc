@@ -36,7 +36,7 @@ abi::PciDependentDevice Describe(const Host& host, uint32_t device) {
   return description;
 }
 
-// The groups that the caller names by their descriptors, a bit each.
+// The groups that the caller names by their descriptors, a bit each. Needs the host's lock.
 ioas::Result<uint64_t> CopyInGroups(Host& host, const decode::DecodedCall& call, uint32_t count) {
   int32_t fds[kMaxDevices];
   IOAS_RETURN_IF_ERROR(call.memory->Read(call.argument + sizeof(abi::PciHotReset),
@@ -45,10 +45,11 @@ ioas::Result<uint64_t> CopyInGroups(Host& host, const decode::DecodedCall& call,
   for (const int32_t fd : std::span(fds, count)) {
     const ioas::Result<uint32_t> slot = host.parts().descriptors->SlotOf(fd);
     if (!slot.ok()) return slot.error();
-    if (*slot == 0 || host.files().slot(*slot).kind != decode::DescriptorKind::kGroup) {
+    const FileSlot file = host.files().slot(*slot);
+    if (*slot == 0 || file.in_use == 0 || file.kind != decode::DescriptorKind::kGroup) {
       return ioas::Error{EINVAL, "the descriptor is no group's"};
     }
-    groups |= uint64_t{1} << host.files().slot(*slot).object;
+    groups |= uint64_t{1} << file.object;
   }
   return groups;
 }
@@ -70,8 +71,8 @@ ioas::Status GetHotResetInfo(Host& host, uint32_t device, const decode::DecodedC
     IOAS_RETURN_IF_ERROR(call.CopyOut(*info));
     return ioas::Error{ENOSPC, "argsz has no room for the devices"};
   }
-  IOAS_RETURN_IF_ERROR(call.memory->Write(call.argument + sizeof(*info),
-                                          std::as_bytes(std::span(devices, count))));
+  IOAS_RETURN_IF_ERROR(
+      call.memory->Write(call.argument + sizeof(*info), std::as_bytes(std::span(devices, count))));
   return call.CopyOut(*info);
 }
 
@@ -85,10 +86,9 @@ ioas::Status HotReset(Host& host, uint32_t device, const decode::DecodedCall& ca
   if (reset->count > static_cast<uint32_t>(__builtin_popcountll(affected))) {
     return ioas::Error{EINVAL, "more groups than devices are affected"};
   }
+  ioas::RobustLock lock(host.state().mutex);
   const ioas::Result<uint64_t> groups = CopyInGroups(host, call, reset->count);
   if (!groups.ok()) return groups.error();
-
-  ioas::RobustLock lock(host.state().mutex);
   for (uint32_t i = 0; i < kMaxDevices; ++i) {
     if ((affected >> i & 1) == 0) continue;
     if ((*groups >> host.state().devices[i].group & 1) == 0) {

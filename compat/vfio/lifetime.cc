@@ -134,12 +134,11 @@ ContainerRecord Host::RecordOf(const ContainerState& container) const {
 }
 
 ioas::Status Host::BeginDevice(uint32_t index) {
-  ioas::soft::SoftDevice* opened = device(index);
-  if (opened == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
-  IOAS_RETURN_IF_ERROR(opened->Start());
+  const ioas::Result<ioas::soft::SoftDevice*> opened = UseDevice(index);
+  if (!opened.ok()) return opened.error();
   DeviceState& state = state_->devices[index];
   // The first opener gets the function reset (vfio_pci_core_enable).
-  if (state.opens++ == 0) opened->Reset();
+  if (state.opens++ == 0) (*opened)->Reset();
   ++state_->groups[state.group].device_opens;
   return {};
 }

@@ -53,13 +53,13 @@ ioas::Status TestMemory::Write(uint64_t address, std::span<const std::byte> byte
   return ioas::Error{EFAULT, "cannot be written"};
 }
 
-TestHost::TestHost() : images_{MakeImage(), MakeImage()} {
+TestHost::TestHost() : images_{MakeImage(), MakeImage(), MakeImage()} {
   settings::Settings settings;
   settings.devices = {{.address = {0, 0, 5, 0}, .group = kGroup, .image = images_[0]},
-                      {.address = {0, 0, 6, 0}, .group = kOtherGroup, .image = images_[1]}};
+                      {.address = {0, 0, 6, 0}, .group = kOtherGroup, .image = images_[1]},
+                      {.address = {0, 1, 0, 0}, .group = kOtherGroup, .image = images_[2]}};
   const int fd = memfd_create("test-host", MFD_CLOEXEC);
-  const auto host =
-      Host::Open(fd, settings, {.personality = &type1::Type1(), .descriptors = this});
+  const auto host = Host::Open(fd, settings, {.personality = &type1::Type1(), .descriptors = this});
   if (!host.ok()) errno = host.error().code;
   Require(host.ok(), "opening the host");
   host_ = *host;
@@ -67,6 +67,9 @@ TestHost::TestHost() : images_{MakeImage(), MakeImage()} {
 
 TestHost::~TestHost() {
   while (!slots_.empty()) Close(slots_.begin()->first);
+  const int fd = host_->arena_fd();
+  delete host_;
+  close(fd);
   for (const std::string& image : images_) unlink(image.c_str());
 }
 
@@ -78,6 +81,10 @@ int TestHost::OpenContainer() {
 int TestHost::OpenGroup(uint32_t number) {
   const auto fd = host_->OpenGroup(number, /*close_on_exec=*/true);
   return fd.ok() ? *fd : -fd.error().code;
+}
+
+int TestHost::OpenDevice(int group, const char* name) {
+  return static_cast<int>(Ioctl(group, abi::kGroupGetDeviceFd, name));
 }
 
 void TestHost::Close(int fd) {
@@ -104,8 +111,7 @@ long TestHost::Ioctl(int fd, uint32_t request, uint64_t argument) {
 
 long TestHost::Read(int fd, void* buffer, size_t size, uint64_t position) {
   TestMemory memory;
-  return Answer(
-      host_->Read(Slot(fd), reinterpret_cast<uint64_t>(buffer), size, &position, memory));
+  return Answer(host_->Read(Slot(fd), reinterpret_cast<uint64_t>(buffer), size, &position, memory));
 }
 
 long TestHost::Write(int fd, const void* buffer, size_t size, uint64_t position) {
@@ -114,11 +120,45 @@ long TestHost::Write(int fd, const void* buffer, size_t size, uint64_t position)
       host_->Write(Slot(fd), reinterpret_cast<uint64_t>(buffer), size, &position, memory));
 }
 
+long TestHost::ReadNext(int fd, void* buffer, size_t size) {
+  TestMemory memory;
+  return Answer(host_->Read(Slot(fd), reinterpret_cast<uint64_t>(buffer), size, nullptr, memory));
+}
+
+long TestHost::WriteNext(int fd, const void* buffer, size_t size) {
+  TestMemory memory;
+  return Answer(host_->Write(Slot(fd), reinterpret_cast<uint64_t>(buffer), size, nullptr, memory));
+}
+
+long TestHost::Map(int fd, size_t size, uint64_t offset) {
+  const auto place = host_->FileOffsetFor(Slot(fd), offset, size, /*is_shared=*/true);
+  if (!place.ok()) return -place.error().code;
+  void* const address =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(*place));
+  if (address == MAP_FAILED) return -errno;
+  host_->OnMapped(Slot(fd), address, size);
+  return reinterpret_cast<long>(address);
+}
+
+void TestHost::Unmap(int fd, long address, size_t size) {
+  host_->OnUnmap(Slot(fd), reinterpret_cast<void*>(address), size);
+  munmap(reinterpret_cast<void*>(address), size);
+}
+
+pid_t TestHost::Fork() {
+  const pid_t child = fork();
+  if (child == 0) {
+    ioas::soft::SoftDevice::AfterForkInChild();
+  } else {
+    ioas::soft::SoftDevice::AfterForkInParent();
+  }
+  return child;
+}
+
 int TestHost::ContainerOfType(uint32_t type, int& group) {
   const int container = OpenContainer();
   group = OpenGroup(kGroup);
-  Require(container >= 0 && group >= 0 &&
-              Ioctl(group, abi::kGroupSetContainer, &container) == 0 &&
+  Require(container >= 0 && group >= 0 && Ioctl(group, abi::kGroupSetContainer, &container) == 0 &&
               Ioctl(container, abi::kSetIommu, uint64_t{type}) == 0,
           "making a container");
   return container;

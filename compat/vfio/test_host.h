@@ -21,8 +21,8 @@ class TestMemory final : public decode::CallerMemory {
   ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) override;
 };
 
-// A host in a memfd with two NVMe drives on empty images, 0000:00:05.0 in group 7 and 0000:00:06.0
-// in group 8. Calls return what the system call would: a value, or a negated errno. Any thread may
+// A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0 and
+// 0000:01:00.0, which has a bus of its own, in group 8. Calls return what the system call would: a value, or a negated errno. Any thread may
 // call.
 class TestHost : private Descriptors {
  public:
@@ -30,12 +30,15 @@ class TestHost : private Descriptors {
   static constexpr uint32_t kOtherGroup = 8;
   static constexpr char kDevice[] = "0000:00:05.0";
   static constexpr char kOtherDevice[] = "0000:00:06.0";
+  static constexpr char kFarDevice[] = "0000:01:00.0";
 
   TestHost();
   ~TestHost();
 
   int OpenContainer();
   int OpenGroup(uint32_t number);
+  // Opens a device of `group`'s. GET_DEVICE_FD's result.
+  int OpenDevice(int group, const char* name);
   void Close(int fd);
   int Duplicate(int fd);
 
@@ -46,9 +49,18 @@ class TestHost : private Descriptors {
   }
   long Read(int fd, void* buffer, size_t size, uint64_t position);
   long Write(int fd, const void* buffer, size_t size, uint64_t position);
+  // The same at the file's own position.
+  long ReadNext(int fd, void* buffer, size_t size);
+  long WriteNext(int fd, const void* buffer, size_t size);
+  // mmap() of a device, shared and writable: the address, or a negated errno.
+  long Map(int fd, size_t size, uint64_t offset);
+  void Unmap(int fd, long address, size_t size);
 
   // A container of `type` with the first group in it; the group's descriptor goes to `group`.
   int ContainerOfType(uint32_t type, int& group);
+
+  // fork(), with what the library does around it.
+  static pid_t Fork();
 
   Host& host() { return *host_; }
   uint32_t Slot(int fd);
@@ -59,7 +71,7 @@ class TestHost : private Descriptors {
 
   std::mutex mutex_;
   std::map<int, uint32_t> slots_;
-  std::string images_[2];
+  std::string images_[3];
   Host* host_ = nullptr;
 };
 
