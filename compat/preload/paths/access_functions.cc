@@ -49,25 +49,25 @@ int CallAccess(const char* path, int mode) {
 
 }  // namespace
 
-COMPAT_INTERPOSE int access(const char* path, int mode) noexcept {
-  return CallAccess<"access">(path, mode);
+COMPAT_INTERPOSE int access(const char* name, int type) noexcept {
+  return CallAccess<"access">(name, type);
 }
 
-COMPAT_INTERPOSE int euidaccess(const char* path, int mode) noexcept {
-  return CallAccess<"euidaccess">(path, mode);
+COMPAT_INTERPOSE int euidaccess(const char* name, int type) noexcept {
+  return CallAccess<"euidaccess">(name, type);
 }
 
-COMPAT_INTERPOSE int eaccess(const char* path, int mode) noexcept {
-  return CallAccess<"eaccess">(path, mode);
+COMPAT_INTERPOSE int eaccess(const char* name, int type) noexcept {
+  return CallAccess<"eaccess">(name, type);
 }
 
-COMPAT_INTERPOSE int faccessat(int dirfd, const char* path, int mode, int flags) noexcept {
+COMPAT_INTERPOSE int faccessat(int fd, const char* file, int type, int flag) noexcept {
   const auto next = [=](int next_dirfd, const char* next_path) {
-    return Next<"faccessat", FaccessatFunction>()(next_dirfd, next_path, mode, flags);
+    return Next<"faccessat", FaccessatFunction>()(next_dirfd, next_path, type, flag);
   };
   // A descriptor itself, which the kernel knows best.
-  if ((flags & AT_EMPTY_PATH) != 0) return next(dirfd, path);
-  return AccessPath(dirfd, path, mode, flags, next);
+  if ((flag & AT_EMPTY_PATH) != 0) return next(fd, file);
+  return AccessPath(fd, file, type, flag, next);
 }
 
 }  // namespace compat::preload

@@ -25,52 +25,51 @@ int CallReaddirR(DIR* dir, dirent* entry, dirent** result) {
 
 }  // namespace
 
-COMPAT_INTERPOSE DIR* opendir(const char* path) {
-  if (NeedsPathStream(AT_FDCWD, path)) return OpenPathStream(AT_FDCWD, path);
-  return Next<"opendir", DIR*(const char*)>()(path);
+COMPAT_INTERPOSE DIR* opendir(const char* name) {
+  if (NeedsPathStream(AT_FDCWD, name)) return OpenPathStream(AT_FDCWD, name);
+  return Next<"opendir", DIR*(const char*)>()(name);
 }
 
 COMPAT_INTERPOSE DIR* fdopendir(int fd) { return OpenDescriptorStream(fd); }
 
-COMPAT_INTERPOSE dirent* readdir(DIR* dir) { return CallReaddir<"readdir">(dir); }
+COMPAT_INTERPOSE dirent* readdir(DIR* dirp) { return CallReaddir<"readdir">(dirp); }
 
-COMPAT_INTERPOSE dirent64* readdir64(DIR* dir) {
-  return reinterpret_cast<dirent64*>(CallReaddir<"readdir64">(dir));
+COMPAT_INTERPOSE dirent64* readdir64(DIR* dirp) {
+  return reinterpret_cast<dirent64*>(CallReaddir<"readdir64">(dirp));
 }
 
-COMPAT_INTERPOSE int readdir_r(DIR* dir, dirent* entry, dirent** result) {
-  return CallReaddirR<"readdir_r">(dir, entry, result);
+COMPAT_INTERPOSE int readdir_r(DIR* dirp, dirent* entry, dirent** result) {
+  return CallReaddirR<"readdir_r">(dirp, entry, result);
 }
 
-COMPAT_INTERPOSE int readdir64_r(DIR* dir, dirent64* entry, dirent64** result) {
-  return CallReaddirR<"readdir64_r">(dir, reinterpret_cast<dirent*>(entry),
+COMPAT_INTERPOSE int readdir64_r(DIR* dirp, dirent64* entry, dirent64** result) {
+  return CallReaddirR<"readdir64_r">(dirp, reinterpret_cast<dirent*>(entry),
                                      reinterpret_cast<dirent**>(result));
 }
 
-COMPAT_INTERPOSE int closedir(DIR* dir) {
-  DirStream* const stream = DirStream::From(dir);
-  return stream != nullptr ? stream->Close() : Next<"closedir", int(DIR*)>()(dir);
+COMPAT_INTERPOSE int closedir(DIR* dirp) {
+  DirStream* const stream = DirStream::From(dirp);
+  return stream != nullptr ? stream->Close() : Next<"closedir", int(DIR*)>()(dirp);
 }
 
-COMPAT_INTERPOSE void rewinddir(DIR* dir) noexcept {
-  DirStream* const stream = DirStream::From(dir);
-  return stream != nullptr ? stream->Rewind() : Next<"rewinddir", void(DIR*)>()(dir);
+COMPAT_INTERPOSE void rewinddir(DIR* dirp) noexcept {
+  DirStream* const stream = DirStream::From(dirp);
+  return stream != nullptr ? stream->Rewind() : Next<"rewinddir", void(DIR*)>()(dirp);
 }
 
-COMPAT_INTERPOSE long telldir(DIR* dir) noexcept {
-  DirStream* const stream = DirStream::From(dir);
-  return stream != nullptr ? stream->Tell() : Next<"telldir", long(DIR*)>()(dir);
+COMPAT_INTERPOSE long telldir(DIR* dirp) noexcept {
+  DirStream* const stream = DirStream::From(dirp);
+  return stream != nullptr ? stream->Tell() : Next<"telldir", long(DIR*)>()(dirp);
 }
 
-COMPAT_INTERPOSE void seekdir(DIR* dir, long position) noexcept {
-  DirStream* const stream = DirStream::From(dir);
-  return stream != nullptr ? stream->Seek(position)
-                           : Next<"seekdir", void(DIR*, long)>()(dir, position);
+COMPAT_INTERPOSE void seekdir(DIR* dirp, long pos) noexcept {
+  DirStream* const stream = DirStream::From(dirp);
+  return stream != nullptr ? stream->Seek(pos) : Next<"seekdir", void(DIR*, long)>()(dirp, pos);
 }
 
-COMPAT_INTERPOSE int dirfd(DIR* dir) noexcept {
-  DirStream* const stream = DirStream::From(dir);
-  return stream != nullptr ? stream->Descriptor() : Next<"dirfd", int(DIR*)>()(dir);
+COMPAT_INTERPOSE int dirfd(DIR* dirp) noexcept {
+  DirStream* const stream = DirStream::From(dirp);
+  return stream != nullptr ? stream->Descriptor() : Next<"dirfd", int(DIR*)>()(dirp);
 }
 
 }  // namespace compat::preload

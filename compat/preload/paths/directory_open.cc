@@ -29,7 +29,7 @@ DIR* OpenPathStream(int dirfd, const char* path) {
   DIR* const stream = OpenDescriptorStream(fd);
   if (stream == nullptr) {
     OnDescriptorClosed(fd);
-    ioas::SystemCall(SYS_close, fd);
+    Next<"close", int(int)>()(fd);
   }
   return stream;
 }

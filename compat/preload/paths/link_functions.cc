@@ -76,15 +76,15 @@ ssize_t ReadLink(int dirfd, const char* path, char* out, size_t size, NextCall n
 
 }  // namespace
 
-COMPAT_INTERPOSE ssize_t readlink(const char* path, char* out, size_t size) noexcept {
-  return ReadLink(AT_FDCWD, path, out, size, [=](int /*dirfd*/, const char* next_path) {
-    return Next<"readlink", ReadlinkFunction>()(next_path, out, size);
+COMPAT_INTERPOSE ssize_t readlink(const char* path, char* buf, size_t len) noexcept {
+  return ReadLink(AT_FDCWD, path, buf, len, [=](int /*dirfd*/, const char* next_path) {
+    return Next<"readlink", ReadlinkFunction>()(next_path, buf, len);
   });
 }
 
-COMPAT_INTERPOSE ssize_t readlinkat(int dirfd, const char* path, char* out, size_t size) noexcept {
-  return ReadLink(dirfd, path, out, size, [=](int next_dirfd, const char* next_path) {
-    return Next<"readlinkat", ReadlinkatFunction>()(next_dirfd, next_path, out, size);
+COMPAT_INTERPOSE ssize_t readlinkat(int fd, const char* path, char* buf, size_t len) noexcept {
+  return ReadLink(fd, path, buf, len, [=](int next_dirfd, const char* next_path) {
+    return Next<"readlinkat", ReadlinkatFunction>()(next_dirfd, next_path, buf, len);
   });
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "ioas/base/system_call.h"
+
 namespace compat::preload {
 namespace {
 

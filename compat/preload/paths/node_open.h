@@ -6,9 +6,9 @@
 
 #include <cerrno>
 
+#include "compat/preload/next.h"
 #include "compat/preload/paths/routed_call.h"
 #include "compat/preload/paths/user_memory.h"
-#include "ioas/base/system_call.h"
 
 namespace compat::preload {
 
@@ -52,7 +52,7 @@ __attribute__((noinline)) int OpenByRoute(int dirfd, const char* path, int flags
     errno = early_errno;
     return early_fd == kNotTried ? next(dirfd, path) : early_fd;
   }
-  if (early_fd >= 0) ioas::SystemCall(SYS_close, early_fd);
+  if (early_fd >= 0) Next<"close", int(int)>()(early_fd);
   errno = saved_errno;
   if (destination == Destination::kElsewhere) return next(AT_FDCWD, resolution.path);
   if (destination == Destination::kError) return ReturnToProgram(-resolution.error, saved_errno);

@@ -9,7 +9,7 @@
 namespace compat::preload {
 
 // Describes a node. Times and file system are those of /dev or /sys.
-struct stat StatOfNode(vfs::NodeId node);
+struct stat StatOfNode(vfs::NodeId id);
 
 // If `fd` shows itself as something else than what it is, describes that in `*status` and returns
 // true; `*status` is what the kernel says of `fd` before. AT_FDCWD is the working directory. Leaves

@@ -58,36 +58,36 @@ int CallCreat(const char* path, mode_t mode) {
 
 }  // namespace
 
-COMPAT_INTERPOSE int open(const char* path, int flags, ...) {
+COMPAT_INTERPOSE int open(const char* file, int oflag, ...) {
   va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeArgument(flags, arguments);
+  va_start(arguments, oflag);
+  const mode_t mode = ModeArgument(oflag, arguments);
   va_end(arguments);
-  return CallOpen<"open">(path, flags, mode);
+  return CallOpen<"open">(file, oflag, mode);
 }
 
-COMPAT_INTERPOSE int open64(const char* path, int flags, ...) {
+COMPAT_INTERPOSE int open64(const char* file, int oflag, ...) {
   va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeArgument(flags, arguments);
+  va_start(arguments, oflag);
+  const mode_t mode = ModeArgument(oflag, arguments);
   va_end(arguments);
-  return CallOpen<"open64">(path, flags, mode);
+  return CallOpen<"open64">(file, oflag, mode);
 }
 
-COMPAT_INTERPOSE int openat(int dirfd, const char* path, int flags, ...) {
+COMPAT_INTERPOSE int openat(int fd, const char* file, int oflag, ...) {
   va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeArgument(flags, arguments);
+  va_start(arguments, oflag);
+  const mode_t mode = ModeArgument(oflag, arguments);
   va_end(arguments);
-  return CallOpenat<"openat">(dirfd, path, flags, mode);
+  return CallOpenat<"openat">(fd, file, oflag, mode);
 }
 
-COMPAT_INTERPOSE int openat64(int dirfd, const char* path, int flags, ...) {
+COMPAT_INTERPOSE int openat64(int fd, const char* file, int oflag, ...) {
   va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeArgument(flags, arguments);
+  va_start(arguments, oflag);
+  const mode_t mode = ModeArgument(oflag, arguments);
   va_end(arguments);
-  return CallOpenat<"openat64">(dirfd, path, flags, mode);
+  return CallOpenat<"openat64">(fd, file, oflag, mode);
 }
 
 COMPAT_INTERPOSE int __open_2(const char* path, int flags) {
@@ -106,10 +106,10 @@ COMPAT_INTERPOSE int __openat64_2(int dirfd, const char* path, int flags) {
   return CallOpenat2<"__openat64_2">(dirfd, path, flags);
 }
 
-COMPAT_INTERPOSE int creat(const char* path, mode_t mode) { return CallCreat<"creat">(path, mode); }
+COMPAT_INTERPOSE int creat(const char* file, mode_t mode) { return CallCreat<"creat">(file, mode); }
 
-COMPAT_INTERPOSE int creat64(const char* path, mode_t mode) {
-  return CallCreat<"creat64">(path, mode);
+COMPAT_INTERPOSE int creat64(const char* file, mode_t mode) {
+  return CallCreat<"creat64">(file, mode);
 }
 
 }  // namespace compat::preload

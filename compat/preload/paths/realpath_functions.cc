@@ -39,9 +39,9 @@ char* RealPath(const char* path, char* out, NextCall next) {
 
 }  // namespace
 
-COMPAT_INTERPOSE char* realpath(const char* path, char* out) noexcept {
-  return RealPath(path, out, [out](const char* next_path) {
-    return Next<"realpath", RealpathFunction>()(next_path, out);
+COMPAT_INTERPOSE char* realpath(const char* name, char* resolved) noexcept {
+  return RealPath(name, resolved, [resolved](const char* next_path) {
+    return Next<"realpath", RealpathFunction>()(next_path, resolved);
   });
 }
 
@@ -53,8 +53,8 @@ COMPAT_INTERPOSE char* __realpath_chk(const char* path, char* out, size_t room) 
   return room < PATH_MAX ? next(path) : RealPath(path, out, next);
 }
 
-COMPAT_INTERPOSE char* canonicalize_file_name(const char* path) noexcept {
-  return RealPath(path, nullptr, [](const char* next_path) {
+COMPAT_INTERPOSE char* canonicalize_file_name(const char* name) noexcept {
+  return RealPath(name, nullptr, [](const char* next_path) {
     return Next<"canonicalize_file_name", CanonicalizeFunction>()(next_path);
   });
 }

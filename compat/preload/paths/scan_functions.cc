@@ -95,28 +95,29 @@ int CallScandirat(int dirfd, const char* path, dirent*** out, Select select, Com
 
 }  // namespace
 
-COMPAT_INTERPOSE int scandir(const char* path, dirent*** out, Select select, Compare compare) {
-  return CallScandir<"scandir">(path, out, select, compare);
+COMPAT_INTERPOSE int scandir(const char* dir, dirent*** namelist, Select selector, Compare cmp) {
+  return CallScandir<"scandir">(dir, namelist, selector, cmp);
 }
 
-COMPAT_INTERPOSE int scandir64(const char* path, dirent64*** out, int (*select)(const dirent64*),
-                               int (*compare)(const dirent64**, const dirent64**)) {
-  return CallScandir<"scandir64">(path, reinterpret_cast<dirent***>(out),
-                                  reinterpret_cast<Select>(select),
-                                  reinterpret_cast<Compare>(compare));
+COMPAT_INTERPOSE int scandir64(const char* dir, dirent64*** namelist,
+                               int (*selector)(const dirent64*),
+                               int (*cmp)(const dirent64**, const dirent64**)) {
+  return CallScandir<"scandir64">(dir, reinterpret_cast<dirent***>(namelist),
+                                  reinterpret_cast<Select>(selector),
+                                  reinterpret_cast<Compare>(cmp));
 }
 
-COMPAT_INTERPOSE int scandirat(int dirfd, const char* path, dirent*** out, Select select,
-                               Compare compare) {
-  return CallScandirat<"scandirat">(dirfd, path, out, select, compare);
+COMPAT_INTERPOSE int scandirat(int dfd, const char* dir, dirent*** namelist, Select selector,
+                               Compare cmp) {
+  return CallScandirat<"scandirat">(dfd, dir, namelist, selector, cmp);
 }
 
-COMPAT_INTERPOSE int scandirat64(int dirfd, const char* path, dirent64*** out,
-                                 int (*select)(const dirent64*),
-                                 int (*compare)(const dirent64**, const dirent64**)) {
-  return CallScandirat<"scandirat64">(dirfd, path, reinterpret_cast<dirent***>(out),
-                                      reinterpret_cast<Select>(select),
-                                      reinterpret_cast<Compare>(compare));
+COMPAT_INTERPOSE int scandirat64(int dfd, const char* dir, dirent64*** namelist,
+                                 int (*selector)(const dirent64*),
+                                 int (*cmp)(const dirent64**, const dirent64**)) {
+  return CallScandirat<"scandirat64">(dfd, dir, reinterpret_cast<dirent***>(namelist),
+                                      reinterpret_cast<Select>(selector),
+                                      reinterpret_cast<Compare>(cmp));
 }
 
 }  // namespace compat::preload

@@ -35,43 +35,42 @@ int CallFstatat(int dirfd, const char* path, void* out, int flags) {
 
 }  // namespace
 
-COMPAT_INTERPOSE int stat(const char* path, struct stat* out) noexcept {
-  return CallStat<"stat">(path, 0, out);
+COMPAT_INTERPOSE int stat(const char* file, struct stat* buf) noexcept {
+  return CallStat<"stat">(file, 0, buf);
 }
 
-COMPAT_INTERPOSE int stat64(const char* path, struct stat64* out) noexcept {
-  return CallStat<"stat64">(path, 0, out);
+COMPAT_INTERPOSE int stat64(const char* file, struct stat64* buf) noexcept {
+  return CallStat<"stat64">(file, 0, buf);
 }
 
-COMPAT_INTERPOSE int lstat(const char* path, struct stat* out) noexcept {
-  return CallStat<"lstat">(path, AT_SYMLINK_NOFOLLOW, out);
+COMPAT_INTERPOSE int lstat(const char* file, struct stat* buf) noexcept {
+  return CallStat<"lstat">(file, AT_SYMLINK_NOFOLLOW, buf);
 }
 
-COMPAT_INTERPOSE int lstat64(const char* path, struct stat64* out) noexcept {
-  return CallStat<"lstat64">(path, AT_SYMLINK_NOFOLLOW, out);
+COMPAT_INTERPOSE int lstat64(const char* file, struct stat64* buf) noexcept {
+  return CallStat<"lstat64">(file, AT_SYMLINK_NOFOLLOW, buf);
 }
 
-COMPAT_INTERPOSE int fstat(int fd, struct stat* out) noexcept {
-  return CallFstat<"fstat">(fd, out);
+COMPAT_INTERPOSE int fstat(int fd, struct stat* buf) noexcept {
+  return CallFstat<"fstat">(fd, buf);
 }
 
-COMPAT_INTERPOSE int fstat64(int fd, struct stat64* out) noexcept {
-  return CallFstat<"fstat64">(fd, out);
+COMPAT_INTERPOSE int fstat64(int fd, struct stat64* buf) noexcept {
+  return CallFstat<"fstat64">(fd, buf);
 }
 
-COMPAT_INTERPOSE int fstatat(int dirfd, const char* path, struct stat* out, int flags) noexcept {
-  return CallFstatat<"fstatat">(dirfd, path, out, flags);
+COMPAT_INTERPOSE int fstatat(int fd, const char* file, struct stat* buf, int flag) noexcept {
+  return CallFstatat<"fstatat">(fd, file, buf, flag);
 }
 
-COMPAT_INTERPOSE int fstatat64(int dirfd, const char* path, struct stat64* out,
-                               int flags) noexcept {
-  return CallFstatat<"fstatat64">(dirfd, path, out, flags);
+COMPAT_INTERPOSE int fstatat64(int fd, const char* file, struct stat64* buf, int flag) noexcept {
+  return CallFstatat<"fstatat64">(fd, file, buf, flag);
 }
 
 COMPAT_INTERPOSE int statx(int dirfd, const char* path, int flags, unsigned mask,
-                           struct statx* out) noexcept {
+                           struct statx* buf) noexcept {
   const auto next = [=](int next_dirfd, const char* next_path) {
-    return Next<"statx", StatxFunction>()(next_dirfd, next_path, flags, mask, out);
+    return Next<"statx", StatxFunction>()(next_dirfd, next_path, flags, mask, buf);
   };
   if ((flags & AT_EMPTY_PATH) != 0) {
     const int result = next(dirfd, path);
@@ -81,14 +80,14 @@ COMPAT_INTERPOSE int statx(int dirfd, const char* path, int flags, unsigned mask
       if (result == 0 && Configured() &&
           ioas::SystemCall(SYS_newfstatat, dirfd, "", &status, AT_EMPTY_PATH) == 0 &&
           StatOfDescriptor(dirfd, &status)) {
-        *out = ToStatx(status);
+        *buf = ToStatx(status);
       }
       return result;
     }
   }
   return RoutedCall(dirfd, path, (flags & AT_SYMLINK_NOFOLLOW) == 0, next, [&](vfs::NodeId node) {
     const struct statx status = ToStatx(StatOfNode(node));
-    return CopyOut(out, &status, sizeof(status));
+    return CopyOut(buf, &status, sizeof(status));
   });
 }
 

@@ -92,20 +92,20 @@ FILE* CallFreopen(const char* path, const char* mode, FILE* stream) {
 
 }  // namespace
 
-COMPAT_INTERPOSE FILE* fopen(const char* path, const char* mode) {
-  return CallFopen<"fopen">(path, mode);
+COMPAT_INTERPOSE FILE* fopen(const char* filename, const char* modes) {
+  return CallFopen<"fopen">(filename, modes);
 }
 
-COMPAT_INTERPOSE FILE* fopen64(const char* path, const char* mode) {
-  return CallFopen<"fopen64">(path, mode);
+COMPAT_INTERPOSE FILE* fopen64(const char* filename, const char* modes) {
+  return CallFopen<"fopen64">(filename, modes);
 }
 
-COMPAT_INTERPOSE FILE* freopen(const char* path, const char* mode, FILE* stream) {
-  return CallFreopen<"freopen">(path, mode, stream);
+COMPAT_INTERPOSE FILE* freopen(const char* filename, const char* modes, FILE* stream) {
+  return CallFreopen<"freopen">(filename, modes, stream);
 }
 
-COMPAT_INTERPOSE FILE* freopen64(const char* path, const char* mode, FILE* stream) {
-  return CallFreopen<"freopen64">(path, mode, stream);
+COMPAT_INTERPOSE FILE* freopen64(const char* filename, const char* modes, FILE* stream) {
+  return CallFreopen<"freopen64">(filename, modes, stream);
 }
 
 }  // namespace compat::preload

@@ -8,6 +8,7 @@
 
 #include "compat/preload/next.h"
 #include "compat/preload/paths/node_open.h"
+#include "ioas/base/system_call.h"
 
 namespace compat::preload {
 namespace {
@@ -123,17 +124,17 @@ COMPAT_INTERPOSE int fchdir(int fd) noexcept {
   return result;
 }
 
-COMPAT_INTERPOSE char* getcwd(char* out, size_t size) noexcept {
+COMPAT_INTERPOSE char* getcwd(char* buf, size_t size) noexcept {
   char path[vfs::kMaxNodePath];
-  if (!PathOfPlaceholder(path)) return Next<"getcwd", GetcwdFunction>()(out, size);
-  if (out == nullptr && size == 0) return strdup(path);
+  if (!PathOfPlaceholder(path)) return Next<"getcwd", GetcwdFunction>()(buf, size);
+  if (buf == nullptr && size == 0) return strdup(path);
   if (size == 0 || size <= std::strlen(path)) {
     errno = size == 0 ? EINVAL : ERANGE;
     return nullptr;
   }
-  if (out == nullptr) out = static_cast<char*>(std::malloc(size));
-  return out == nullptr ? nullptr
-                        : static_cast<char*>(std::memcpy(out, path, std::strlen(path) + 1));
+  if (buf == nullptr) buf = static_cast<char*>(std::malloc(size));
+  return buf == nullptr ? nullptr
+                        : static_cast<char*>(std::memcpy(buf, path, std::strlen(path) + 1));
 }
 
 COMPAT_INTERPOSE char* __getcwd_chk(char* out, size_t size, size_t room) {
