@@ -3,7 +3,8 @@
 
 Prints `PASSED FAILED SKIPPED` on standard output, and what failed and was skipped, with the reason
 of each skip, on standard error. A GoogleTest program counts with its cases, any other test as one;
-a test whose log has a line `N passed, N failed, N skipped` counts as that line says.
+a test whose log has a line `N passed, N failed, N skipped` counts as that line says, and explains
+itself with lines `skipped: NAME: REASON` and `failed: NAME: REASON`.
 """
 
 import json
@@ -81,14 +82,15 @@ def count_cases(counts, label, path):
 def count_test(counts, label, result):
     """Counts one run of one test."""
     failed_before = counts.failed
-    summaries = SUMMARY_LINE.findall(read_text(output_path(result, "test.log")))
+    log = read_text(output_path(result, "test.log"))
+    summaries = SUMMARY_LINE.findall(log)
     if summaries:
         passed, failed, skipped = map(int, summaries[-1])
         counts.passed += passed
         counts.failed += failed
         counts.skipped += skipped
-        if failed or skipped:
-            counts.details.append(f"  {label}: {failed} failed, {skipped} skipped (see its log)")
+        reasons = re.findall(r"^(skipped|failed): (.*)$", log, re.MULTILINE)
+        counts.details += [f"  {outcome}: {label} {reason}" for outcome, reason in reasons]
     elif not count_cases(counts, label, output_path(result, "test.xml")):
         if result["status"] == "PASSED":
             counts.passed += 1
