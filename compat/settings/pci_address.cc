@@ -44,7 +44,7 @@ Parsed<PciAddress> ParsePciAddress(std::string_view text) {
 
   const size_t before_bus = rest.rfind(':');
   if (before_bus != std::string_view::npos) {
-    if (!ReadHex(rest.substr(0, before_bus), UINT32_MAX, address.domain)) return refusal;
+    if (!ReadHex(rest.substr(0, before_bus), UINT16_MAX, address.domain)) return refusal;
     rest = rest.substr(before_bus + 1);
   }
   if (!ReadHex(rest, UINT8_MAX, address.bus)) return refusal;

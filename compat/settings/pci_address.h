@@ -11,7 +11,7 @@
 namespace compat::settings {
 
 struct PciAddress {
-  uint32_t domain = 0;
+  uint16_t domain = 0;
   uint8_t bus = 0;
   uint8_t device = 0;    // 0 to 31
   uint8_t function = 0;  // 0 to 7

@@ -16,14 +16,10 @@ TEST(PciAddressTest, TakesDomainZeroWhereNoneIsGiven) {
   EXPECT_EQ(ParsePciAddress("00:05.0")->ToString(), "0000:00:05.0");
 }
 
-TEST(PciAddressTest, TakesDomainsOfMoreThanFourDigits) {
-  EXPECT_EQ(ParsePciAddress("10000:01:00.0")->ToString(), "10000:01:00.0");
-}
-
 TEST(PciAddressTest, RefusesWhatIsNoAddressAndNamesIt) {
   for (const char* text :
        {"", "0000:00:05", "0000:00:20.0", "0000:00:05.8", "0000:100:05.0", "x:00:05.0", ":00:05.0",
-        "0000:00:05.0 ", "05.0", "0000::05.0", "1:0000:00:05.0", "100000000:00:05.0"}) {
+        "0000:00:05.0 ", "05.0", "0000::05.0", "1:0000:00:05.0", "10000:00:05.0"}) {
     const Parsed<PciAddress> address = ParsePciAddress(text);
     EXPECT_FALSE(address.ok()) << text;
     EXPECT_NE(address.message().find(text), std::string::npos);

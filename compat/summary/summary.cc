@@ -72,10 +72,10 @@ void AppendContainer(std::string& text, const ContainerRecord& container) {
 
 void AppendFault(std::string& text, const FaultRecord& fault) {
   const auto address = ioas::soft::PciAddress::FromNumber(fault.device);
-  AppendLine(text, "  %04x:%02x:%02x.%x, IOVA 0x%" PRIx64 ", %s, %" PRIu64 " times: %s",
+  AppendLine(text, "  %04x:%02x:%02x.%x, IOVA 0x%" PRIx64 ", %s, %" PRIu64 " %s: %s",
              address.domain, address.bus, address.device, address.function, fault.iova,
              fault.direction == ioas::kAccessRead ? "read" : "write", fault.count,
-             Describe(fault.reason));
+             fault.count == 1 ? "time" : "times", Describe(fault.reason));
 }
 
 void AppendFaults(std::string& text, const ioas::soft::FaultLog& log) {

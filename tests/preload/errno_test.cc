@@ -16,7 +16,6 @@
 
 namespace {
 
-using tests::Client;
 using tests::Descriptor;
 
 // A value that no call sets.

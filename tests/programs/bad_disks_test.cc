@@ -15,7 +15,6 @@ namespace {
 using tests::Command;
 using tests::CommandResult;
 using tests::kMebibyte;
-using tests::QemuDisk;
 
 // A shell function that waits until the first byte of $1 is $2. Meanwhile it sends empty lines:
 // qemu-io takes one line each time that its input has something new, and keeps others it has read.

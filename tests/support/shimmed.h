@@ -1,8 +1,9 @@
-// The host of tests that run under the library themselves (shimmed_main.cc).
+// The host of tests that run under the library themselves, and how they get there.
 #ifndef TESTS_SUPPORT_SHIMMED_H_
 #define TESTS_SUPPORT_SHIMMED_H_
 
 #include <cstdint>
+#include <functional>
 
 namespace tests {
 
@@ -26,6 +27,10 @@ inline constexpr ShimmedDevice kShimmedDevices[] = {
 };
 
 inline constexpr int64_t kShimmedImageSize = 1 << 20;
+
+// For a main(): starts this program again, with the arguments `argv`, under the library and with
+// the devices above. There returns what `body` returns.
+int RunShimmed(char** argv, const std::function<int()>& body);
 
 }  // namespace tests
 

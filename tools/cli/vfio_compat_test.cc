@@ -119,12 +119,12 @@ TEST_F(VfioCompatTest, AProgramThatCannotBeExecutedIs126) {
 }
 
 TEST_F(VfioCompatTest, AStaticProgramIsOutOfReach) {
-  const std::string program = tests::Runfile("tools/cli/testing/static_program");
+  const std::string program = tests::Runfile("tools/cli/testing/static_program.bin");
   Refused(126, "is statically linked: LD_PRELOAD cannot reach it", {"run", "--", program});
 }
 
 TEST_F(VfioCompatTest, AScriptIsAsReachableAsItsInterpreter) {
-  const std::string program = tests::Runfile("tools/cli/testing/static_program");
+  const std::string program = tests::Runfile("tools/cli/testing/static_program.bin");
   tests::WriteFile(File("script"), "#! " + program + " -x\n");
   chmod(File("script").c_str(), 0755);
   Refused(126, "its interpreter " + program + ": is statically linked",

@@ -1,0 +1,2 @@
+/* A statically linked program: LD_PRELOAD means nothing to it. */
+int main(void) { return 0; }
