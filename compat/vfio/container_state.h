@@ -15,13 +15,13 @@ namespace compat::vfio {
 // type-stable: once a container, it is only ever reused as one, so a call that lost a race with
 // close() may still take the address space's lock and look.
 struct ContainerState {
-  ioas::ArenaRef<ContainerState> next;  // the list of all containers
-  uint32_t slot;         // the file slot it was opened as
-  uint32_t number;       // counts containers from 1, for people
-  uint32_t opener;       // process id
-  uint8_t in_use;        // 0: free for reuse
-  uint8_t file_open;     // its own descriptor is open somewhere
-  uint64_t groups;       // a bit for each group of the host that is in it
+  ioas::ArenaRef<ContainerState> next;            // the list of all containers
+  uint32_t slot;                                  // the file slot it was opened as
+  uint32_t number;                                // counts containers from 1, for people
+  uint32_t opener;                                // process id
+  uint8_t in_use;                                 // 0: free for reuse
+  uint8_t file_open;                              // its own descriptor is open somewhere
+  uint64_t groups;                                // a bit for each group of the host that is in it
   ioas::ArenaRef<ioas::AddressSpaceState> space;  // made once, kept for reuse
 
   // What SET_IOMMU made of it. Changes under both locks, so either suffices to read it.

@@ -7,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <thread>
 
 #include "compat/abi/vfio_container.h"
@@ -152,10 +154,13 @@ class DeviceDmaTest : public DeviceFixture {
     if (poll(&event, 1, milliseconds) != 1) return 0;
     return read(eventfd, &events, sizeof(events)) == sizeof(events) ? events : 0;
   }
-  const ioas::AddressSpaceStatistics& Statistics() {
+  ioas::AddressSpaceStatistics Statistics() {
     const FileSlot slot = host_.host().files().slot(host_.Slot(container_));
     const auto* container = host_.host().arena().Get(ioas::ArenaRef<ContainerState>{slot.object});
-    return host_.host().arena().Get(container->space)->statistics;
+    ioas::Arena arena = host_.host().arena();
+    ioas::AddressSpace space(arena, container->space);
+    ioas::AddressSpace::Lock lock(space);
+    return space.statistics();
   }
 
   static constexpr int kLong = 20000;

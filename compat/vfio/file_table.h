@@ -1,9 +1,9 @@
 // The files of a host: what its descriptors stand for, and whether any is left.
 //
-// Each file is an open file description of the arena's file of its own. Its position is the number of
-// its slot here, which is how a process recognises a descriptor that it inherited or received; an OFD
-// lock that it holds on its slot's byte goes when its last descriptor in any process does, which is
-// how the end of a file is noticed (fcntl(2), "Open file description locks").
+// Each file is an open file description of the arena's file of its own. Its position is the number
+// of its slot here, which is how a process recognises a descriptor that it inherited or received;
+// an OFD lock that it holds on its slot's byte goes when its last descriptor in any process does,
+// which is how the end of a file is noticed (fcntl(2), "Open file description locks").
 #ifndef COMPAT_VFIO_FILE_TABLE_H_
 #define COMPAT_VFIO_FILE_TABLE_H_
 
@@ -18,7 +18,7 @@ namespace compat::vfio {
 struct FileSlot {
   uint8_t in_use;
   decode::DescriptorKind kind;
-  uint32_t object;     // a ContainerState's arena unit, or a group's or a device's index in the host
+  uint32_t object;  // a ContainerState's arena unit, or a group's or a device's index in the host
   uint32_t next_free;  // while not in use
   uint64_t position;   // of a device file, for read() and write()
 };

@@ -33,20 +33,21 @@ struct HostParts {
 class Host {
  public:
   // Makes a host in the empty file `fd`, or maps the one that is there. A new one gets the devices
-  // and faults of `settings`; the images are opened when a device is. EPROTO if the file is no host's or another version's, ENOMEM.
+  // and faults of `settings`; the images are opened when a device is. EPROTO if the file is no
+  // host's or another version's, ENOMEM.
   static ioas::Result<Host*> Open(int fd, const settings::Settings& settings,
                                   const HostParts& parts);
 
-  // Ends this process's view; the host stays as it is. Nothing of it is open here any more. Programs
-  // keep the view as long as they run.
+  // Ends this process's view; the host stays as it is. Nothing of it is open here any more.
+  // Programs keep the view as long as they run.
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
   // --- Files ---
 
-  // open() of /dev/vfio/vfio and of /dev/vfio/NUMBER. Return a descriptor. ENOENT if there is no such
-  // group, EBUSY if it is open already (vfio_group_fops_open), EMFILE, ENOMEM.
+  // open() of /dev/vfio/vfio and of /dev/vfio/NUMBER. Return a descriptor. ENOENT if there is no
+  // such group, EBUSY if it is open already (vfio_group_fops_open), EMFILE, ENOMEM.
   ioas::Result<int> OpenContainer(bool close_on_exec);
   ioas::Result<int> OpenGroup(uint32_t number, bool close_on_exec);
 
@@ -62,8 +63,8 @@ class Host {
   // file's own. Other kinds: EINVAL.
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
                           decode::CallerMemory& memory);
-  ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size,
-                           const uint64_t* position, decode::CallerMemory& memory);
+  ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
+                           decode::CallerMemory& memory);
 
   // Where mmap() of `size` bytes at `offset` of the descriptor is to go in the arena's file. EINVAL
   // if that may not be mapped (vfio_pci_core_mmap), ENODEV for other kinds.
@@ -100,7 +101,8 @@ class Host {
   // What a personality works on, for a call of this process. ENOMEM if the process table is full.
   ioas::Result<ContainerContext> ContextFor(ContainerState& container);
 
-  // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any did.
+  // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any
+  // did.
   bool EndLostFiles();
   // Puts group `group` into `container`, or takes it out of its container again.
   void AttachGroup(uint32_t group, ioas::ArenaRef<ContainerState> container);

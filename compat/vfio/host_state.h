@@ -25,8 +25,8 @@ struct DeviceState {
 
 // An IOMMU group. Its counterpart is struct vfio_group in drivers/vfio/group.c.
 struct GroupState {
-  uint32_t number;       // as in /dev/vfio/NUMBER
-  uint32_t slot;         // the file slot of its descriptor; 0: closed
+  uint32_t number;        // as in /dev/vfio/NUMBER
+  uint32_t slot;          // the file slot of its descriptor; 0: closed
   uint32_t device_opens;  // device files of its devices: each holds the group open
   ioas::ArenaRef<ContainerState> container;
 };

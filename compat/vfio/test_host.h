@@ -21,9 +21,9 @@ class TestMemory final : public decode::CallerMemory {
   ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) override;
 };
 
-// A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0 and
-// 0000:01:00.0, which has a bus of its own, in group 8. Calls return what the system call would: a value, or a negated errno. Any thread may
-// call.
+// A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0
+// and 0000:01:00.0, which has a bus of its own, in group 8. Calls return what the system call
+// would: a value, or a negated errno. Any thread may call.
 class TestHost : private Descriptors {
  public:
   static constexpr uint32_t kGroup = 7;

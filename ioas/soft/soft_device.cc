@@ -230,7 +230,6 @@ void SoftDevice::ResetFunction() {
 
 Status SoftDevice::Start() {
   if (worker_.running()) return {};
-  if (worker_.running()) return {};
   RegistryLock lock;
   return worker_.Start();
 }
