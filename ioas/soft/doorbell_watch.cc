@@ -168,7 +168,7 @@ void DoorbellWatch::Disarm() {
   armed_ = false;
 }
 
-void DoorbellWatch::Drain() {
+void DoorbellWatch::Drain() const {
   uffd_msg messages[8];
   while (SystemCall(SYS_read, descriptor_, messages, sizeof(messages)) > 0) {
   }

@@ -47,7 +47,7 @@ class DoorbellWatch {
 
   // Readable when a write waits while armed; -1 if not started. After that, Disarm and drain it.
   int descriptor() const { return descriptor_; }
-  void Drain();
+  void Drain() const;
 
   // In a forked child, before anything else: the mappings are there, the watch is the parent's.
   void AfterForkInChild();
