@@ -52,10 +52,7 @@ Status Interrupts::Enable(Irq irq, uint32_t count) {
   const bool was_off = state_->enabled == 0;
   state_->active = irq;
   state_->enabled = std::max(state_->enabled, count);
-  if (irq == Irq::kIntx && was_off) {
-    state_->intx_masked = state_->intx_disabled;
-    RaisePin();
-  }
+  if (irq == Irq::kIntx && was_off) state_->intx_masked = state_->intx_disabled;
   return {};
 }
 
@@ -84,6 +81,7 @@ Status Interrupts::SetTrigger(uint32_t trigger, int eventfd) {
   if (copy.serial != 0) CloseHidden(copy.descriptor);
   copy = {wanted.serial, eventfd >= 0 ? wanted.descriptor : -1};
   state_->triggers[trigger] = wanted;
+  if (trigger == 0) RaisePin();
   return {};
 }
 
@@ -125,9 +123,11 @@ void Interrupts::SetIntxDisabled(bool disabled) {
 }
 
 // INTx is masked when it is delivered, and stays so until the program has served the device and
-// unmasks it: otherwise the level would interrupt for ever.
+// unmasks it: otherwise the level would interrupt for ever. Until there is an eventfd it is not
+// delivered.
 void Interrupts::RaisePin() {
-  if (!state_->pin_asserted || state_->intx_masked || enabled(Irq::kIntx) == 0) return;
+  if (!state_->pin_asserted || state_->intx_masked) return;
+  if (enabled(Irq::kIntx) == 0 || !is_set(0)) return;
   state_->intx_masked = true;
   Fire(0);
 }

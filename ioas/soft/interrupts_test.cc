@@ -140,6 +140,12 @@ TEST_F(InterruptsTest, AMaskedLevelInterruptsWhenUnmasked) {
   EXPECT_EQ(Events(), 1u);
 }
 
+TEST_F(InterruptsTest, ALevelFromBeforeIsDeliveredToTheFirstEventfd) {
+  interrupts_->SetPin(true);
+  Enable(Irq::kIntx, 1, 0);
+  EXPECT_EQ(Events(), 1u);
+}
+
 TEST_F(InterruptsTest, TheCommandRegistersDisableBitMasksToo) {
   interrupts_->SetIntxDisabled(true);
   Enable(Irq::kIntx, 1, 0);
