@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ioas/base/system_call.h"
+#include "ioas/soft/hidden_descriptors.h"
 
 namespace ioas::soft {
 namespace {
@@ -25,9 +26,7 @@ bool IsUnsupported(long result) {
 
 }  // namespace
 
-BlockImage::~BlockImage() {
-  if (descriptor_ >= 0) SystemCall(SYS_close, descriptor_);
-}
+BlockImage::~BlockImage() { CloseHidden(descriptor_); }
 
 Status BlockImage::Open() {
   constexpr int kFlags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
@@ -38,9 +37,9 @@ Status BlockImage::Open() {
     read_only_ = false;
     return ErrorOf(opened, "the image cannot be opened");
   }
-  const long moved = SystemCall(SYS_fcntl, opened, F_DUPFD_CLOEXEC, minimum_descriptor_);
-  if (moved >= 0) SystemCall(SYS_close, opened);
-  descriptor_ = static_cast<int>(moved >= 0 ? moved : opened);
+  const Result<int> hidden = Hide(static_cast<int>(opened));
+  if (!hidden.ok()) return hidden.error();
+  descriptor_ = *hidden;
   return {};
 }
 

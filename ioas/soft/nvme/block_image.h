@@ -15,10 +15,8 @@ namespace ioas::soft {
 // over fork, and again if the program closed the descriptor.
 class BlockImage {
  public:
-  // `path`: absolute, must outlive the image. `minimum_descriptor`: the lowest descriptor number to
-  // use where RLIMIT_NOFILE allows; low numbers are the program's.
-  BlockImage(const char* path, int minimum_descriptor)
-      : path_(path), minimum_descriptor_(minimum_descriptor) {}
+  // `path`: absolute, must outlive the image. The descriptor is a hidden one.
+  explicit BlockImage(const char* path) : path_(path) {}
   ~BlockImage();
   BlockImage(const BlockImage&) = delete;
   BlockImage& operator=(const BlockImage&) = delete;
@@ -53,7 +51,6 @@ class BlockImage {
   long Call(long number, Arguments... arguments);
 
   const char* path_;
-  const int minimum_descriptor_;
   int descriptor_ = -1;
   bool read_only_ = false;
 };

@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "ioas/soft/hidden_descriptors.h"
 #include "ioas/soft/nvme/test_support.h"
 
 namespace ioas::soft {
@@ -15,12 +16,11 @@ namespace {
 using nvme::TemporaryImage;
 
 constexpr size_t kSize = 1 << 20;
-constexpr int kMinimumDescriptor = 100;
 
 class BlockImageTest : public testing::Test {
  protected:
   TemporaryImage file_{kSize};
-  BlockImage image_{file_.path(), kMinimumDescriptor};
+  BlockImage image_{file_.path()};
   std::byte buffer_[8192] = {};
 };
 
@@ -43,19 +43,8 @@ TEST_F(BlockImageTest, SizeFollowsTheFile) {
 TEST_F(BlockImageTest, DescriptorIsOutOfTheProgramsWay) {
   EXPECT_EQ(image_.descriptor(), -1);
   ASSERT_TRUE(image_.Size().ok());
-  EXPECT_GE(image_.descriptor(), kMinimumDescriptor);
+  EXPECT_TRUE(IsHidden(image_.descriptor()));
   EXPECT_EQ(fcntl(image_.descriptor(), F_GETFD), FD_CLOEXEC);
-}
-
-TEST_F(BlockImageTest, LowDescriptorServesWhereTheLimitIsLow) {
-  rlimit limit{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  rlimit low = limit;
-  low.rlim_cur = kMinimumDescriptor;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
-  EXPECT_TRUE(image_.Size().ok());
-  EXPECT_GE(image_.descriptor(), 0);
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 TEST_F(BlockImageTest, ReadAndWriteBeyondTheEndAreRefusedAndDoNotGrowTheFile) {
@@ -83,7 +72,7 @@ TEST_F(BlockImageTest, ZeroesAndDiscardsReadAsZeroes) {
 }
 
 TEST_F(BlockImageTest, MissingFileIsAnErrorEachTime) {
-  BlockImage missing("/nonexistent/image", kMinimumDescriptor);
+  BlockImage missing("/nonexistent/image");
   EXPECT_EQ(missing.Size().error().code, ENOENT);
   EXPECT_EQ(missing.Read(0, buffer_).error().code, ENOENT);
   EXPECT_EQ(missing.Flush().error().code, ENOENT);
@@ -92,7 +81,7 @@ TEST_F(BlockImageTest, MissingFileIsAnErrorEachTime) {
 
 TEST_F(BlockImageTest, FileThatCannotBeOpenedForWritingIsReadOnly) {
   // A running program's file: unlike permissions, this binds root too.
-  BlockImage program("/proc/self/exe", kMinimumDescriptor);
+  BlockImage program("/proc/self/exe");
   EXPECT_TRUE(program.read_only());
   EXPECT_TRUE(program.Read(0, buffer_).ok());
   EXPECT_EQ(program.Write(0, buffer_).error().code, EROFS);

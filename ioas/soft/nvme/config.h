@@ -15,8 +15,6 @@ struct NvmeConfig {
   const char* serial_number;
   // Bytes of a logical block: 512 or 4096. An image's last bytes that fill no block are not used.
   uint32_t block_size = 512;
-  // The lowest number for the image's descriptor, where RLIMIT_NOFILE allows.
-  int minimum_descriptor = 1000;
 };
 
 }  // namespace ioas::soft

@@ -58,7 +58,7 @@ NvmeController::NvmeController(const NvmeConfig& config, NvmeState* state, std::
       state_(*state),
       registers_(registers),
       interrupts_(interrupts),
-      image_(config_.image_path, config_.minimum_descriptor),
+      image_(config_.image_path),
       context_{.config = config_, .state = state_, .dma = dma, .image = image_},
       queues_(state_.session, registers_, dma, interrupts),
       io_commands_(context_) {}
