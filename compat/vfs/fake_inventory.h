@@ -61,10 +61,8 @@ class FakeInventory : public Inventory {
   size_t ReadConfig(size_t index, std::span<std::byte> data) const override {
     const size_t size = std::min(kConfigSizes[index], data.size());
     std::fill_n(data.begin(), size, std::byte{0});
-    std::byte header[] = {
-        std::byte(kDevices[index].vendor_id & 0xff), std::byte(kDevices[index].vendor_id >> 8),
-        std::byte(kDevices[index].device_id & 0xff), std::byte(kDevices[index].device_id >> 8)};
-    std::copy_n(header, std::min(size, sizeof(header)), data.begin());
+    const uint16_t header[] = {kDevices[index].vendor_id, kDevices[index].device_id};
+    std::memcpy(data.data(), header, std::min(size, sizeof(header)));
     return size;
   }
 };

@@ -89,17 +89,17 @@ COMPAT_INTERPOSE int close(int fd) {
 
 COMPAT_INTERPOSE int dup(int fd) noexcept { return OnDuplicated(fd, Next<"dup", int(int)>()(fd)); }
 
-COMPAT_INTERPOSE int dup2(int fd, int copy) noexcept {
-  return OnDuplicated(fd, Next<"dup2", int(int, int)>()(fd, copy));
+COMPAT_INTERPOSE int dup2(int fd, int fd2) noexcept {
+  return OnDuplicated(fd, Next<"dup2", int(int, int)>()(fd, fd2));
 }
 
-COMPAT_INTERPOSE int fcntl(int fd, int command, ...) {
+COMPAT_INTERPOSE int fcntl(int fd, int cmd, ...) {
   va_list arguments;
-  va_start(arguments, command);
+  va_start(arguments, cmd);
   void* const argument = va_arg(arguments, void*);
   va_end(arguments);
-  const int result = Next<"fcntl", int(int, int, ...)>()(fd, command, argument);
-  const bool duplicates = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+  const int result = Next<"fcntl", int(int, int, ...)>()(fd, cmd, argument);
+  const bool duplicates = cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC;
   return duplicates ? OnDuplicated(fd, result) : result;
 }
 

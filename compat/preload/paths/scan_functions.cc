@@ -31,7 +31,7 @@ class EntryList {
   bool Add(const dirent& entry) {
     if (size_ == capacity_) {
       const size_t capacity = capacity_ == 0 ? 16 : 2 * capacity_;
-      void* const grown = std::realloc(static_cast<void*>(entries_), capacity * sizeof(dirent*));
+      void* const grown = std::realloc(static_cast<void*>(entries_), capacity * kPointer);
       if (grown == nullptr) return false;
       entries_ = static_cast<dirent**>(grown);
       capacity_ = capacity;
@@ -46,7 +46,7 @@ class EntryList {
   // Sorts the entries and hands them over; returns how many there are.
   int Release(Compare compare, dirent*** out) {
     if (compare != nullptr && size_ > 0) {
-      std::qsort(static_cast<void*>(entries_), size_, sizeof(dirent*),
+      std::qsort(static_cast<void*>(entries_), size_, kPointer,
                  reinterpret_cast<int (*)(const void*, const void*)>(compare));
     }
     const int count = static_cast<int>(size_);
@@ -57,6 +57,8 @@ class EntryList {
   }
 
  private:
+  static constexpr size_t kPointer = sizeof(void*);
+
   dirent** entries_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
