@@ -49,12 +49,11 @@ static_assert(sizeof(Command) == 64);
 class NvmeTest : public testing::Test {
  protected:
   void SetUp() override {
-    char path[] = "/tmp/devices_test.XXXXXX";
-    const int image = mkstemp(path);
+    path_ = testing::TempDir() + "/devices_test.XXXXXX";
+    const int image = mkstemp(path_.data());
     ASSERT_GE(image, 0);
     ASSERT_EQ(ftruncate(image, kImageSize), 0);
     close(image);
-    path_ = path;
     fd_ = memfd_create("arena", MFD_CLOEXEC);
     arena_ = *Arena::Map(fd_, size_t{1} << 30);
     host_ = arena_.Get(*CreateHost(arena_));
