@@ -1,6 +1,7 @@
 #include "compat/preload/session.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -74,6 +75,8 @@ bool Configured() {
   static std::atomic<int> configured{-1};
   int known = configured.load(std::memory_order_relaxed);
   if (known < 0) {
+    // Before libc has set itself up there is no environment to read: nothing is known yet.
+    if (environ == nullptr) return false;
     known = settings::EnvironmentAsksForHost() ? 1 : 0;
     configured.store(known, std::memory_order_relaxed);
   }

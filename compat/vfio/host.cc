@@ -16,6 +16,8 @@ using ioas::RobustLock;
 
 // How much address space a host reserves. Memory is taken as it is needed.
 constexpr size_t kArenaMaximum = size_t{16} << 30;
+// How many containers are opened before files whose processes were killed are looked for again.
+constexpr uint32_t kOpensBetweenSearches = 64;
 
 uint32_t FindOrAddGroup(HostState& state, uint32_t number) {
   for (uint32_t i = 0; i < state.group_count; ++i) {
@@ -128,7 +130,9 @@ ioas::Result<ContainerContext> Host::ContextFor(ContainerState& container) {
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
   RobustLock lock(state_->mutex);
-  EndLostFiles();
+  // Containers of processes that were killed are there to be used again; looking costs a system call
+  // for each open file, so not every time.
+  if (state_->containers_opened % kOpensBetweenSearches == 0) EndLostFiles();
   const ioas::Result<ArenaRef<ContainerState>> container = NewContainer();
   if (!container.ok()) return container.error();
   const ioas::Result<NewFile> file =
@@ -147,11 +151,13 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
 
 ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   RobustLock lock(state_->mutex);
-  EndLostFiles();
   for (uint32_t i = 0; i < state_->group_count; ++i) {
     GroupState& group = state_->groups[i];
     if (group.number != number) continue;
-    if (group.slot != 0 || group.device_opens != 0) {
+    const auto is_open = [&] { return group.slot != 0 || group.device_opens != 0; };
+    // Its holder may have been killed.
+    if (is_open()) EndLostFiles();
+    if (is_open()) {
       return ioas::Error{EBUSY, "the group is open already"};
     }
     const ioas::Result<NewFile> file =
