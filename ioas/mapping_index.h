@@ -1,0 +1,124 @@
+// The mappings of one address space: an ordered index of ranges of IOVAs that do not overlap.
+//
+// It is a B+tree whose nodes lie in the shared arena and refer to each other by arena unit, so all
+// processes that share the host see the same index; a MappingIndex is a process's view on one. The
+// index takes no lock: whoever holds the lock of the address space uses it.
+//
+// A process may die, holding that lock, in the middle of a change. MappingIndexState says so: from
+// then on Validate() is false, and all that is left to do is Clear().
+#ifndef IOAS_MAPPING_INDEX_H_
+#define IOAS_MAPPING_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "ioas/base/arena.h"
+#include "ioas/base/result.h"
+#include "ioas/mapping_index_node.h"
+
+namespace ioas {
+
+// One mapping. The index orders mappings by `first` and keeps them apart; what the fields below
+// `last` mean is its user's business.
+struct Mapping {
+  uint64_t first = 0;  // the IOVAs it covers, both ends included
+  uint64_t last = 0;
+  uint64_t user_address = 0;  // where `first` leads to
+  uint32_t owner = 0;         // whose memory it is
+  uint32_t flags = 0;         // permissions and the like
+  uint32_t extra = 0;         // an arena unit of the user's
+
+  bool operator==(const Mapping&) const = default;
+};
+
+// An index, as it lies in the arena. All zero, as Arena::Allocate gives it out, it is empty.
+struct MappingIndexState {
+  uint64_t size;      // mappings
+  uint32_t root;      // arena unit of the topmost node; 0 when empty
+  uint32_t height;    // levels of nodes; 0 when empty, 1 when the root is a leaf
+  uint32_t changing;  // 1 while the nodes are being changed
+};
+
+class MappingIndex {
+ public:
+  // A view on `state`, which lies in `arena`. It owns neither.
+  MappingIndex(Arena arena, MappingIndexState* state) : arena_(arena), state_(state) {}
+
+  // Adds a mapping. EINVAL if it ends before it begins, EEXIST if it overlaps one that is there,
+  // ENOMEM if the arena is full; then nothing has changed.
+  Status Insert(const Mapping& mapping);
+  // Removes the mapping that begins at `first`. Returns false if there is none.
+  bool Erase(uint64_t first);
+  // Removes all mappings and frees all nodes. Where Validate() is false the nodes are left alone
+  // instead (they stay allocated, for nothing can be said of them), and the index starts afresh.
+  void Clear();
+
+  // The mapping that covers `iova`: the translation.
+  std::optional<Mapping> FindContaining(uint64_t iova) const;
+  // The lowest mapping that has an IOVA in common with [first, last].
+  std::optional<Mapping> FindFirstOverlapping(uint64_t first, uint64_t last) const;
+  // The lowest mapping that begins above `first`, which need not be a mapping's. So a walk may
+  // erase or add mappings as it goes:
+  //   for (auto m = index.FindFirstOverlapping(0, UINT64_MAX); m; m = index.Next(m->first)) ...
+  std::optional<Mapping> Next(uint64_t first) const;
+
+  // Calls `change` with the mapping that begins at `first` (a Mapping&) and stores what it leaves
+  // in user_address, owner, flags and extra. Returns false if there is no such mapping.
+  template <typename Change>
+  bool Update(uint64_t first, Change change) {
+    std::optional<Mapping> mapping = FindContaining(first);
+    if (!mapping || mapping->first != first) return false;
+    change(*mapping);
+    StorePayload(first, *mapping);
+    return true;
+  }
+
+  size_t size() const { return state_->size; }
+
+  // Checks the whole index: links, order, bounds, counts, and that no change was left unfinished.
+  // Safe to call whatever the nodes hold.
+  bool Validate() const;
+
+ private:
+  struct Path;
+  struct NewNodes;
+  struct SpentNodes;
+
+  template <typename Node>
+  Node* NodeAt(uint32_t unit) const {
+    return arena_.Get(ArenaRef<Node>{unit});
+  }
+
+  const MappingLeaf* Descend(uint64_t iova) const;
+  MappingLeaf* Descend(uint64_t iova, Path& path) const;
+  MappingLeaf* NextLeaf(const Path& path) const;
+  std::optional<Mapping> FirstFrom(const MappingLeaf* leaf, size_t position,
+                                   const Path& path) const;
+  void StorePayload(uint64_t first, const Mapping& mapping);
+
+  bool Collides(const Mapping& mapping, const Path& path, const MappingLeaf* leaf,
+                size_t position) const;
+  void RaiseBound(const Path& path);
+  Status InsertFirst(const Mapping& mapping);
+  Status InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf);
+  bool ShareWithNeighbour(const Path& path, MappingLeaf* leaf);
+  Status AllocateForSplit(const Path& path, NewNodes& nodes);
+  void InsertIntoBranches(const Path& path, uint64_t key, uint32_t unit, NewNodes& nodes);
+
+  void Refill(const Path& path, SpentNodes& spent);
+  template <typename Node>
+  bool RefillChild(MappingBranch* parent, size_t position, SpentNodes& spent);
+  void RemoveEmptyRoot(SpentNodes& spent);
+
+  void FreeBelow(uint32_t unit, uint32_t height);
+  bool ValidateBelow(uint32_t unit, uint32_t height, uint64_t first, uint64_t last,
+                     size_t& mappings) const;
+
+  Arena arena_;
+  MappingIndexState* state_;
+};
+
+}  // namespace ioas
+
+#endif  // IOAS_MAPPING_INDEX_H_
