@@ -43,8 +43,8 @@ void Cut(const BarMapping& mapping, std::byte* first, std::byte* end,
   if (mapping.writable) OpenedHost()->OnUnmap(mapping.slot, cut_first, size);
   Ending().push_back(mapping.slot);
   if (mapping.address < cut_first) {
-    kept.push_back({mapping.slot, mapping.address,
-                    static_cast<size_t>(cut_first - mapping.address), mapping.writable});
+    kept.push_back({mapping.slot, mapping.address, static_cast<size_t>(cut_first - mapping.address),
+                    mapping.writable});
   }
   if (cut_end < mapping_end) {
     kept.push_back(
@@ -79,6 +79,14 @@ void EndBarMappings() {
     ended.swap(Ending());
   }
   for (const uint32_t slot : ended) OpenedHost()->OnClosed(slot);
+}
+
+void WatchInheritedBars() {
+  if (!AnyBarMapped()) return;
+  PrivateLock::Guard guard(g_lock);
+  for (const BarMapping& mapping : Mappings()) {
+    if (mapping.writable) OpenedHost()->StartDeviceOf(mapping.slot);
+  }
 }
 
 void HoldBarMappings() { g_lock.Lock(g_signals_over_fork); }

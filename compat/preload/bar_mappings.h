@@ -20,6 +20,9 @@ void EndBarMappings();
 // Around a fork.
 void HoldBarMappings();
 void ReleaseBarMappings();
+// In a forked child: has its stores to the BARs that it inherited wake their devices, should it
+// never make a call.
+void WatchInheritedBars();
 
 }  // namespace compat::preload
 

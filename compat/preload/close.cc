@@ -67,7 +67,7 @@ COMPAT_INTERPOSE int close(int fd) {
 }
 
 COMPAT_INTERPOSE int close_range(unsigned first, unsigned last, int flags) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
+  using namespace compat::preload;          // NOLINT(google-build-using-namespace)
   constexpr int kCloseOnExecOnly = 1 << 2;  // CLOSE_RANGE_CLOEXEC: nothing is closed now
   if (OpenedHost() == nullptr || (flags & kCloseOnExecOnly) != 0 || first > last) {
     return Next<"close_range", int(unsigned, unsigned, int)>()(first, last, flags);

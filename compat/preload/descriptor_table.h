@@ -1,7 +1,7 @@
 // Which descriptors of this process are the library's.
 //
-// A flat table of four bytes a descriptor, so that asking costs one load and one branch. It is never
-// touched, and takes no memory, in programs that use no VFIO.
+// A flat table of four bytes a descriptor, so that asking costs one load and one branch. It is
+// never touched, and takes no memory, in programs that use no VFIO.
 #ifndef COMPAT_PRELOAD_DESCRIPTOR_TABLE_H_
 #define COMPAT_PRELOAD_DESCRIPTOR_TABLE_H_
 
@@ -15,8 +15,8 @@ inline constexpr uint32_t kMaxDescriptors = 1u << 20;
 
 extern std::atomic<uint32_t> g_slots[kMaxDescriptors];
 
-// The file slot that `fd` stands for, or 0: `fd` is the program's own business. A descriptor that was
-// closed behind the library's back (fclose, a raw system call) may still be here.
+// The file slot that `fd` stands for, or 0: `fd` is the program's own business. A descriptor that
+// was closed behind the library's back (fclose, a raw system call) may still be here.
 inline uint32_t SlotOf(int fd) {
   return g_slots[static_cast<uint32_t>(fd) % kMaxDescriptors].load(std::memory_order_relaxed);
 }

@@ -77,7 +77,8 @@ COMPAT_INTERPOSE int dup2(int fd, int copy) noexcept {
 
 COMPAT_INTERPOSE int dup3(int fd, int copy, int flags) noexcept {
   using namespace compat::preload;  // NOLINT(google-build-using-namespace)
-  return DuplicateOnto(fd, copy, [=] { return Next<"dup3", int(int, int, int)>()(fd, copy, flags); });
+  return DuplicateOnto(fd, copy,
+                       [=] { return Next<"dup3", int(int, int, int)>()(fd, copy, flags); });
 }
 
 COMPAT_INTERPOSE int fcntl(int fd, int command, ...) {

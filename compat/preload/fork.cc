@@ -13,6 +13,7 @@ void InChild() {
   ioas::ProcessTable::OnFork();
   ioas::soft::SoftDevice::AfterForkInChild();
   ReleaseBarMappings();
+  WatchInheritedBars();
 }
 
 void InParent() {

@@ -51,7 +51,8 @@ COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
     return OwnIoctl(fd, slot, request, argument);
   }
   const int result = Next<"ioctl", NextIoctl>()(fd, request, argument);
-  // A host's file answers no calls of its own: ENOTTY may mean that the table has yet to learn of it.
+  // A host's file answers no calls of its own: ENOTTY may mean that the table has yet to learn of
+  // it.
   if (__builtin_expect(result == -1 && IsVfioRequest(request), 0) && errno == ENOTTY && Adopt(fd)) {
     return OwnIoctl(fd, SlotOf(fd), request, argument);
   }

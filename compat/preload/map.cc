@@ -19,9 +19,10 @@ size_t PageAlign(size_t size) { return (size + 4095) / 4096 * 4096; }
 
 void* MapBar(uint32_t slot, void* address, size_t size, int protection, int flags, int fd,
              off64_t offset) {
-  const bool is_shared = (flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
-  const auto place = OpenedHost()->FileOffsetFor(slot, static_cast<uint64_t>(offset),
-                                                 PageAlign(size), is_shared);
+  const bool is_shared =
+      (flags & MAP_TYPE) == MAP_SHARED || (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
+  const auto place =
+      OpenedHost()->FileOffsetFor(slot, static_cast<uint64_t>(offset), PageAlign(size), is_shared);
   if (!place.ok()) {
     Fail("mmap", fd, place.error());
     return MAP_FAILED;

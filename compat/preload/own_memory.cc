@@ -56,11 +56,12 @@ bool IsOnOwnStack(uint64_t address, size_t size) {
          size <= bounds.end - address;
 }
 
-// One process_vm_readv or process_vm_writev on this process. The kernel copies page by page and stops
-// at the first that fails, so anything short is EFAULT.
+// One process_vm_readv or process_vm_writev on this process. The kernel copies page by page and
+// stops at the first that fails, so anything short is EFAULT.
 ioas::Status Move(long number, uint64_t address, const std::byte* bytes, size_t size) {
   const iovec own = {const_cast<std::byte*>(bytes), size};
-  const iovec callers = {reinterpret_cast<void*>(address), size};  // NOLINT(performance-no-int-to-ptr)
+  const iovec callers = {reinterpret_cast<void*>(address),
+                         size};  // NOLINT(performance-no-int-to-ptr)
   const long moved = SystemCall(number, SystemCall(SYS_getpid), &own, 1, &callers, 1, 0);
   if (moved == static_cast<long>(size)) return {};
   return ioas::Error{EFAULT, "the caller's memory is not there or does not permit it"};

@@ -10,8 +10,8 @@
 
 namespace compat::preload {
 
-// Usable before constructors have run. While it is held no signal handler of the program runs on the
-// thread: one that calls into the library would wait for itself.
+// Usable before constructors have run. While it is held no signal handler of the program runs on
+// the thread: one that calls into the library would wait for itself.
 class PrivateLock {
  public:
   class [[nodiscard]] Guard {

@@ -58,7 +58,8 @@ __attribute__((destructor)) void PrintSummary() {
 // The host's file: the one the environment names, or a new one. Returns a negative errno.
 long OpenHostFile(const settings::Settings& settings) {
   if (settings.host.empty()) return SystemCall(SYS_memfd_create, kHostName, MFD_CLOEXEC);
-  return SystemCall(SYS_openat, AT_FDCWD, settings.host.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  return SystemCall(SYS_openat, AT_FDCWD, settings.host.c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
+                    0600);
 }
 
 vfio::Host* Fail(const char* what, int error, const char* reason) {
@@ -69,9 +70,11 @@ vfio::Host* Fail(const char* what, int error, const char* reason) {
 
 // Opens the host in the file `fd`, which becomes the library's.
 vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
-  if (fd < 0) return Fail("cannot open the host's file", static_cast<int>(-fd), settings.host.c_str());
+  if (fd < 0)
+    return Fail("cannot open the host's file", static_cast<int>(-fd), settings.host.c_str());
   const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
-  if (!hidden.ok()) return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
+  if (!hidden.ok())
+    return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
   const auto host = vfio::Host::Open(
       *hidden, settings, {.personality = &type1::Type1(), .descriptors = &g_descriptors});
   if (!host.ok()) {

@@ -14,11 +14,12 @@ vfio::Host* OpenedHost();
 // could not be had, which is logged once.
 vfio::Host* ConfiguredHost();
 
-// The slot that `fd` stands for, made sure of by looking at the descriptor itself; 0 if it is not the
-// library's (any more).
+// The slot that `fd` stands for, made sure of by looking at the descriptor itself; 0 if it is not
+// the library's (any more).
 uint32_t VerifiedSlotOf(int fd);
 // Whether `fd`, which the table does not know, is a descriptor of a host's file: inherited through
-// exec, received over a socket, duplicated by a raw system call. If so the table knows it afterwards.
+// exec, received over a socket, duplicated by a raw system call. If so the table knows it
+// afterwards.
 bool Adopt(int fd);
 
 }  // namespace compat::preload

@@ -73,29 +73,30 @@ std::optional<ssize_t> OnOwnBuffer(const char* what, int fd, uint64_t address, s
 template <Way kWay>
 std::optional<ssize_t> OnOwnPlaces(const char* what, int fd, const iovec* places, int count,
                                    const off64_t* position) {
-  return OnOwn(what, fd, [&](uint32_t slot) { return MoveAll<kWay>(slot, places, count, position); });
+  return OnOwn(what, fd,
+               [&](uint32_t slot) { return MoveAll<kWay>(slot, places, count, position); });
 }
 
 }  // namespace
 }  // namespace compat::preload
 
 // One function of the family each: the answer on the library's descriptors, or the next function.
-#define COMPAT_MOVE(way, name, parameters, arguments, position)                           \
-  COMPAT_INTERPOSE ssize_t name parameters {                                              \
-    using namespace compat::preload;                                                      \
-    const auto address = reinterpret_cast<uint64_t>(buffer);                              \
-    if (const auto own = OnOwnBuffer<Way::way>(#name, fd, address, size, position)) {     \
-      return *own;                                                                        \
-    }                                                                                     \
-    return Next<#name, ssize_t parameters>() arguments;                                   \
+#define COMPAT_MOVE(way, name, parameters, arguments, position)                       \
+  COMPAT_INTERPOSE ssize_t name parameters {                                          \
+    using namespace compat::preload;                                                  \
+    const auto address = reinterpret_cast<uint64_t>(buffer);                          \
+    if (const auto own = OnOwnBuffer<Way::way>(#name, fd, address, size, position)) { \
+      return *own;                                                                    \
+    }                                                                                 \
+    return Next<#name, ssize_t parameters>() arguments;                               \
   }
-#define COMPAT_MOVE_PLACES(way, name, parameters, arguments, position)                    \
-  COMPAT_INTERPOSE ssize_t name parameters {                                              \
-    using namespace compat::preload;                                                      \
-    if (const auto own = OnOwnPlaces<Way::way>(#name, fd, places, count, position)) {     \
-      return *own;                                                                        \
-    }                                                                                     \
-    return Next<#name, ssize_t parameters>() arguments;                                   \
+#define COMPAT_MOVE_PLACES(way, name, parameters, arguments, position)                \
+  COMPAT_INTERPOSE ssize_t name parameters {                                          \
+    using namespace compat::preload;                                                  \
+    if (const auto own = OnOwnPlaces<Way::way>(#name, fd, places, count, position)) { \
+      return *own;                                                                    \
+    }                                                                                 \
+    return Next<#name, ssize_t parameters>() arguments;                               \
   }
 
 COMPAT_MOVE(kRead, read, (int fd, void* buffer, size_t size), (fd, buffer, size), nullptr)
@@ -127,7 +128,8 @@ COMPAT_MOVE_PLACES(kWrite, pwritev, (int fd, const iovec* places, int count, off
 COMPAT_MOVE_PLACES(kWrite, pwritev64, (int fd, const iovec* places, int count, off64_t offset),
                    (fd, places, count, offset), &offset)
 // An offset of -1 is the file's own position (preadv2(2)).
-COMPAT_MOVE_PLACES(kRead, preadv2, (int fd, const iovec* places, int count, off_t offset, int flags),
+COMPAT_MOVE_PLACES(kRead, preadv2,
+                   (int fd, const iovec* places, int count, off_t offset, int flags),
                    (fd, places, count, offset, flags), offset == -1 ? nullptr : &offset)
 COMPAT_MOVE_PLACES(kRead, preadv64v2,
                    (int fd, const iovec* places, int count, off64_t offset, int flags),

@@ -32,7 +32,7 @@ __attribute__((format(printf, 2, 3))) void AppendLine(std::string& text, const c
 std::vector<ContainerRecord> Containers(vfio::Host& host) {
   std::vector<ContainerRecord> containers;
   const vfio::HostState& state = host.state();
-  ioas::RobustLock lock(host.state().mutex);
+  vfio::Host::Lock lock(host);
   host.EndLostFiles();
   const uint32_t ended = std::min(state.records_made, vfio::kMaxContainerRecords);
   containers.assign(state.records, state.records + ended);

@@ -15,7 +15,8 @@ inline constexpr uint32_t kAddressInvalid = 1u << 16;
 ioas::Result<long> GetInfo(const vfio::ContainerContext& context, const decode::DecodedCall& call);
 ioas::Result<long> MapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call);
 ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call);
-ioas::Result<long> DirtyPages(const vfio::ContainerContext& context, const decode::DecodedCall& call);
+ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
+                              const decode::DecodedCall& call);
 
 // The refusal of a call on a container that lost its IOMMU while the call was on its way.
 ioas::Status CheckStillOpen(const vfio::ContainerContext& context);

@@ -5,7 +5,8 @@
 // so: the kernel shifts a mapping's bitmap in place to where it lies in the caller's, and clears
 // only the mapping's own bits afterwards, so a mapping that does not begin on a multiple of 64
 // pages of the range reports pages beyond its end the second time. Callers see those bits, so they
-// are kept (update_user_bitmap in drivers/vfio/vfio_iommu_type1.c, bitmap_shift_left in lib/bitmap.c).
+// are kept (update_user_bitmap in drivers/vfio/vfio_iommu_type1.c, bitmap_shift_left in
+// lib/bitmap.c).
 #ifndef COMPAT_TYPE1_DIRTY_BITMAP_H_
 #define COMPAT_TYPE1_DIRTY_BITMAP_H_
 

@@ -88,7 +88,8 @@ ioas::Result<abi::DirtyBitmapGet> CopyInRange(const decode::DecodedCall& call,
 
 }  // namespace
 
-ioas::Result<long> DirtyPages(const vfio::ContainerContext& context, const decode::DecodedCall& call) {
+ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
+                              const decode::DecodedCall& call) {
   if (context.container->type == decode::ContainerType::kType1) {
     return ioas::Error{EACCES, "type 1 version 1 has no dirty tracking"};
   }

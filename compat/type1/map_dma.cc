@@ -65,8 +65,7 @@ ioas::Status MapNew(const vfio::ContainerContext& context, ioas::AddressSpace& s
     space.Unmap(*context.backend, mapping);
     return bitmap.error();
   }
-  space.mappings().Update(mapping.first,
-                          [&](ioas::Mapping& mapped) { mapped.extra = *bitmap; });
+  space.mappings().Update(mapping.first, [&](ioas::Mapping& mapped) { mapped.extra = *bitmap; });
   return {};
 }
 

@@ -109,7 +109,8 @@ TEST_F(Type1Test, UnmapUpToTheEndOfTheSpaceFindsNothing) {
 
 TEST_F(Type1Test, MappingsAreLimitedAsInTheKernel) {
   Choose(abi::kType1v2Iommu);
-  for (uint64_t i = 0; i < kMappingLimit; ++i) ASSERT_EQ(Map((i + (i >= 65000 ? 1 << 20 : 0)) * kPage, kPage), 0);
+  for (uint64_t i = 0; i < kMappingLimit; ++i)
+    ASSERT_EQ(Map((i + (i >= 65000 ? 1 << 20 : 0)) * kPage, kPage), 0);
   EXPECT_EQ(Available(), 0u);
   EXPECT_EQ(Map(uint64_t{1} << 36, kPage), -ENOSPC);
   EXPECT_EQ(Map(0, kPage), -EEXIST);

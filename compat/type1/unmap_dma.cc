@@ -25,7 +25,8 @@ class Unmapping {
     const uint64_t last = unmap_.iova + unmap_.size - 1;
     // The kernel compares with the range's end, which wraps to 0 at the top of the space: then no
     // mapping lies below it, and nothing is unmapped.
-    if (last == UINT64_MAX) return CheckBisection(last).ok() ? ioas::Result<uint64_t>(0) : Bisected();
+    if (last == UINT64_MAX)
+      return CheckBisection(last).ok() ? ioas::Result<uint64_t>(0) : Bisected();
     IOAS_RETURN_IF_ERROR(CheckBisection(last));
     return Walk(unmap_.iova, last);
   }
@@ -100,8 +101,7 @@ class Unmapping {
 
   bool Invalidate(const ioas::Mapping& mapping) {
     if ((mapping.flags & kAddressInvalid) != 0) return false;
-    index_.Update(mapping.first,
-                  [](ioas::Mapping& updated) { updated.flags |= kAddressInvalid; });
+    index_.Update(mapping.first, [](ioas::Mapping& updated) { updated.flags |= kAddressInvalid; });
     ++context_.container->invalid_addresses;
     return true;
   }
@@ -141,7 +141,8 @@ ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
 
 }  // namespace
 
-ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call) {
+ioas::Result<long> UnmapDma(const vfio::ContainerContext& context,
+                            const decode::DecodedCall& call) {
   ioas::Result<abi::DmaUnmap> unmap = call.CopyIn<abi::DmaUnmap>();
   if (!unmap.ok()) return unmap.error();
   ioas::Result<abi::Bitmap> bitmap = abi::Bitmap{};
@@ -153,8 +154,7 @@ ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode:
     ioas::AddressSpace space = context.space();
     ioas::AddressSpace::Lock lock(space);
     IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
-    const ioas::Result<uint64_t> bytes =
-        Unmapping(context, space, call, *unmap, *bitmap).Run();
+    const ioas::Result<uint64_t> bytes = Unmapping(context, space, call, *unmap, *bitmap).Run();
     if (!bytes.ok()) return bytes.error();
     unmap->size = *bytes;
   }

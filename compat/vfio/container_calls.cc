@@ -7,7 +7,6 @@ namespace compat::vfio {
 namespace {
 
 using decode::ContainerType;
-using ioas::RobustLock;
 
 long CheckExtension(Host& host, const ContainerState& container, uint64_t extension) {
   const bool chosen = container.type != ContainerType::kNone;
@@ -15,7 +14,7 @@ long CheckExtension(Host& host, const ContainerState& container, uint64_t extens
 }
 
 ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint32_t slot, uint64_t type) {
-  RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
   if (container.groups == 0 || container.type != ContainerType::kNone) {
     return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};

@@ -130,6 +130,11 @@ void Host::OnMapped(uint32_t slot, void* address, uint64_t size) {
   }
 }
 
+void Host::StartDeviceOf(uint32_t slot) {
+  // Without a thread in this process another's carries the device on.
+  (void)UseDevice(files().slot(slot).object);
+}
+
 void Host::OnUnmap(uint32_t slot, void* address, uint64_t size) {
   if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
     mapped->OnUnmap(address, size);

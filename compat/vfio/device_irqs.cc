@@ -221,7 +221,7 @@ ioas::Status SetIrqs(Host& host, SoftDevice& device, const decode::DecodedCall& 
   if (*size > sizeof(values)) return Invalid("more data than any device has vectors for");
   IOAS_RETURN_IF_ERROR(call.memory->Read(call.argument + sizeof(abi::IrqSet), {values, *size}));
   // The kernel's igate: one request at a time.
-  ioas::RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   return Apply(device, {*header, DataOf(header->flags), values});
 }
 

@@ -11,13 +11,12 @@ namespace compat::vfio {
 namespace {
 
 using ioas::ArenaRef;
-using ioas::RobustLock;
 
 ioas::Result<long> GetStatus(Host& host, const GroupState& group, const decode::DecodedCall& call) {
   ioas::Result<abi::GroupStatus> status = call.CopyIn<abi::GroupStatus>();
   if (!status.ok()) return status.error();
   {
-    RobustLock lock(host.state().mutex);
+    Host::Lock lock(host);
     // Emulated devices have no other driver, so a group is always viable.
     status->flags = abi::kGroupFlagsViable;
     if (group.container) status->flags |= abi::kGroupFlagsContainerSet;
@@ -32,7 +31,7 @@ ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::Decode
   const ioas::Result<uint32_t> slot = host.parts().descriptors->SlotOf(*fd);
   if (!slot.ok()) return slot.error();
 
-  RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   if (host.state().groups[index].container) {
     return ioas::Error{EINVAL, "the group has a container already"};
   }
@@ -45,7 +44,7 @@ ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::Decode
 }
 
 ioas::Result<long> UnsetContainer(Host& host, uint32_t index) {
-  RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   GroupState& group = host.state().groups[index];
   if (!group.container) return ioas::Error{EINVAL, "the group has no container"};
   if (group.device_opens != 0) host.EndLostFiles();
@@ -72,7 +71,7 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
   const auto name = decode::CopyInString(*call.memory, call.argument, buffer);
   if (!name.ok()) return name.error();
 
-  RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   const ioas::Result<uint32_t> device = FindDevice(host, index, *name);
   if (!device.ok()) return device.error();
   const GroupState& group = host.state().groups[index];

@@ -12,7 +12,6 @@ namespace compat::vfio {
 namespace {
 
 using ioas::ArenaRef;
-using ioas::RobustLock;
 
 // How much address space a host reserves. Memory is taken as it is needed.
 constexpr size_t kArenaMaximum = size_t{16} << 30;
@@ -129,9 +128,9 @@ ioas::Result<ContainerContext> Host::ContextFor(ContainerState& container) {
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
-  RobustLock lock(state_->mutex);
-  // Containers of processes that were killed are there to be used again; looking costs a system call
-  // for each open file, so not every time.
+  Lock lock(*this);
+  // Containers of processes that were killed are there to be used again; looking costs a system
+  // call for each open file, so not every time.
   if (state_->containers_opened % kOpensBetweenSearches == 0) EndLostFiles();
   const ioas::Result<ArenaRef<ContainerState>> container = NewContainer();
   if (!container.ok()) return container.error();
@@ -150,7 +149,7 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
 }
 
 ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
-  RobustLock lock(state_->mutex);
+  Lock lock(*this);
   for (uint32_t i = 0; i < state_->group_count; ++i) {
     GroupState& group = state_->groups[i];
     if (group.number != number) continue;

@@ -73,6 +73,8 @@ class Host {
   // Memory at `address` was mapped from `slot`, or is about to go.
   void OnMapped(uint32_t slot, void* address, uint64_t size);
   void OnUnmap(uint32_t slot, void* address, uint64_t size);
+  // Has this process carry on the device of the device file `slot`.
+  void StartDeviceOf(uint32_t slot);
 
   FileTable files() const { return {arena_, arena_fd_, &state_->files}; }
 
@@ -93,6 +95,16 @@ class Host {
   // The same for a call on a device file: from then on this process carries the device on, also if
   // it inherited the file. ENOMEM, EAGAIN.
   ioas::Result<ioas::soft::SoftDevice*> UseDevice(uint32_t index) const;
+
+  // Holds the host's lock. If its last holder died in the middle of a change, what can be told from
+  // the groups is told again.
+  class [[nodiscard]] Lock {
+   public:
+    explicit Lock(const Host& host);
+
+   private:
+    ioas::RobustLock lock_;
+  };
 
   // --- For the calls of this folder; all of these need the host's lock ---
 
@@ -116,6 +128,8 @@ class Host {
   Host(ioas::Arena arena, int arena_fd, const HostParts& parts, HostState* state);
   static ioas::Result<HostState*> Create(ioas::Arena& arena, const settings::Settings& settings);
 
+  // Makes containers agree with the groups that name them.
+  void Repair() const;
   void EndFile(uint32_t slot);
   ioas::Result<ioas::ArenaRef<ContainerState>> NewContainer();
   void EndContainerIfUnused(ContainerState& container);

@@ -86,7 +86,7 @@ ioas::Status HotReset(Host& host, uint32_t device, const decode::DecodedCall& ca
   if (reset->count > static_cast<uint32_t>(__builtin_popcountll(affected))) {
     return ioas::Error{EINVAL, "more groups than devices are affected"};
   }
-  ioas::RobustLock lock(host.state().mutex);
+  Host::Lock lock(host);
   const ioas::Result<uint64_t> groups = CopyInGroups(host, call, reset->count);
   if (!groups.ok()) return groups.error();
   for (uint32_t i = 0; i < kMaxDevices; ++i) {

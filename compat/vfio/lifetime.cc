@@ -11,10 +11,23 @@
 namespace compat::vfio {
 
 using ioas::ArenaRef;
-using ioas::RobustLock;
+
+Host::Lock::Lock(const Host& host) : lock_(host.state_->mutex) {
+  if (lock_.owner_died()) host.Repair();
+}
+
+void Host::Repair() const {
+  for (ArenaRef<ContainerState> ref = state_->containers; ref; ref = arena_.Get(ref)->next) {
+    ContainerState& container = *arena_.Get(ref);
+    container.groups = 0;
+    for (uint32_t i = 0; i < state_->group_count; ++i) {
+      if (state_->groups[i].container == ref) container.groups |= uint64_t{1} << i;
+    }
+  }
+}
 
 void Host::OnClosed(uint32_t slot) {
-  RobustLock lock(state_->mutex);
+  Lock lock(*this);
   if (files().slot(slot).in_use != 0 && !files().IsOpen(slot)) EndFile(slot);
 }
 
