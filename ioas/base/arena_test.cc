@@ -1,7 +1,7 @@
 #include "ioas/base/arena.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <csignal>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ class ArenaFileTest : public testing::Test {
   }
   void TearDown() override { close(fd_); }
 
-  Arena MapOrFail(size_t maximum) {
+  Arena MapOrFail(size_t maximum) const {
     Result<Arena> arena = Arena::Map(fd_, maximum);
     EXPECT_TRUE(arena.ok()) << arena.error().reason;
     return *arena;
@@ -169,6 +169,7 @@ TEST(ArenaTest, ThreadsAllocateAndFreeAtOnce) {
   Result<Arena> arena = Arena::CreatePrivate(16 * kMebi);
   ASSERT_TRUE(arena.ok());
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> failures = 0;
   for (unsigned seed = 0; seed < 4; ++seed) {
     threads.emplace_back([&, seed] {

@@ -1,6 +1,6 @@
 #include "ioas/base/robust_mutex.h"
 
-#include <signal.h>
+#include <csignal>
 
 #include <cerrno>
 

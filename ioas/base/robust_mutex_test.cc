@@ -1,6 +1,6 @@
 #include "ioas/base/robust_mutex.h"
 
-#include <signal.h>
+#include <csignal>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +38,7 @@ volatile sig_atomic_t signals_seen = 0;
 
 TEST_F(RobustMutexTest, ThreadsExcludeEachOther) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([this] {
       for (int j = 0; j < 2000; ++j) {
