@@ -25,32 +25,30 @@ constexpr uintptr_t kInitialStackReach = uintptr_t{64} << 20;
 struct StackBounds {
   uintptr_t first = 0;
   uintptr_t end = 0;
+  bool known = false;
 };
 
 StackBounds FindBounds() {
   if (SystemCall(SYS_gettid) == SystemCall(SYS_getpid)) {
-    if (&__libc_stack_end == nullptr) return {};
+    if (&__libc_stack_end == nullptr) return {0, 0, true};
     const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
-    return {end - kInitialStackReach, end};
+    return {end - kInitialStackReach, end, true};
   }
   pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {};
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {0, 0, true};
   void* first = nullptr;
   size_t size = 0;
   pthread_attr_getstack(&attributes, &first, &size);
   pthread_attr_destroy(&attributes);
-  return {reinterpret_cast<uintptr_t>(first), reinterpret_cast<uintptr_t>(first) + size};
+  return {reinterpret_cast<uintptr_t>(first), reinterpret_cast<uintptr_t>(first) + size, true};
 }
 
 // Whether [address, address + size) is live stack of this thread: between here and the stack's end.
 // False on a stack that the program made for itself (a coroutine, a signal stack).
 bool IsOnOwnStack(uint64_t address, size_t size) {
-  static __thread StackBounds bounds __attribute__((tls_model("initial-exec")));
-  static __thread bool known __attribute__((tls_model("initial-exec")));
-  if (!known) {
-    bounds = FindBounds();
-    known = true;
-  }
+  // Local dynamic: the other models leave the variable's name among the library's dynamic symbols.
+  static __thread StackBounds bounds __attribute__((tls_model("local-dynamic")));
+  if (!bounds.known) bounds = FindBounds();
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   return here >= bounds.first && here < bounds.end && address >= here && address < bounds.end &&
          size <= bounds.end - address;
