@@ -25,7 +25,7 @@ struct CallArguments {
 ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, uint32_t slot,
                                   const CallArguments& arguments);
 ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments);
-ioas::Result<long> DeviceIoctl(Host& host, uint32_t device, const CallArguments& arguments);
+ioas::Result<long> DeviceIoctl(Host& host, uint32_t index, const CallArguments& arguments);
 
 // VFIO_DEVICE_SET_IRQS (drivers/vfio/pci/vfio_pci_intrs.c).
 ioas::Status SetIrqs(Host& host, ioas::soft::SoftDevice& device, const decode::DecodedCall& call);

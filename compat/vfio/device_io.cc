@@ -124,18 +124,18 @@ ioas::Result<uint64_t> Host::FileOffsetFor(uint32_t slot, uint64_t offset, uint6
   return mapped->MappableFileOffset(static_cast<uint8_t>(region)) + (first - bar.mappable_offset);
 }
 
-void Host::OnMapped(uint32_t slot, void* address, uint64_t size) {
+void Host::OnMapped(uint32_t slot, void* address, uint64_t size) const {
   if (const auto mapped = UseDevice(files().slot(slot).object); mapped.ok()) {
     (*mapped)->OnMap(address, size);
   }
 }
 
-void Host::StartDeviceOf(uint32_t slot) {
+void Host::StartDeviceOf(uint32_t slot) const {
   // Without a thread in this process another's carries the device on.
   (void)UseDevice(files().slot(slot).object);
 }
 
-void Host::OnUnmap(uint32_t slot, void* address, uint64_t size) {
+void Host::OnUnmap(uint32_t slot, void* address, uint64_t size) const {
   if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
     mapped->OnUnmap(address, size);
   }

@@ -71,10 +71,10 @@ class Host {
   ioas::Result<uint64_t> FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
                                        bool is_shared) const;
   // Memory at `address` was mapped from `slot`, or is about to go.
-  void OnMapped(uint32_t slot, void* address, uint64_t size);
-  void OnUnmap(uint32_t slot, void* address, uint64_t size);
+  void OnMapped(uint32_t slot, void* address, uint64_t size) const;
+  void OnUnmap(uint32_t slot, void* address, uint64_t size) const;
   // Has this process carry on the device of the device file `slot`.
-  void StartDeviceOf(uint32_t slot);
+  void StartDeviceOf(uint32_t slot) const;
 
   FileTable files() const { return {arena_, arena_fd_, &state_->files}; }
 
@@ -116,13 +116,13 @@ class Host {
   // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any
   // did.
   bool EndLostFiles();
-  // Puts group `group` into `container`, or takes it out of its container again.
-  void AttachGroup(uint32_t group, ioas::ArenaRef<ContainerState> container);
-  void DetachGroup(uint32_t group);
+  // Puts group `index` into `container`, or takes it out of its container again.
+  void AttachGroup(uint32_t index, ioas::ArenaRef<ContainerState> container);
+  void DetachGroup(uint32_t index);
   // Attaches the devices of `groups` (a bit each) to `space`; 0 is the blocking domain.
   void AttachDevices(uint64_t groups, ioas::ArenaRef<ioas::AddressSpaceState> space);
-  // A device file of `device` was opened.
-  ioas::Status BeginDevice(uint32_t device);
+  // A device file of device `index` was opened.
+  ioas::Status BeginDevice(uint32_t index);
 
  private:
   Host(ioas::Arena arena, int arena_fd, const HostParts& parts, HostState* state);
@@ -133,8 +133,8 @@ class Host {
   void EndFile(uint32_t slot);
   ioas::Result<ioas::ArenaRef<ContainerState>> NewContainer();
   void EndContainerIfUnused(ContainerState& container);
-  void EndGroupIfUnused(uint32_t group);
-  void EndDevice(uint32_t device);
+  void EndGroupIfUnused(uint32_t index);
+  void EndDevice(uint32_t index);
   // The container has lost its last group: it loses its IOMMU.
   void CloseIommu(ContainerState& container);
 

@@ -1,7 +1,6 @@
 #include "ioas/base/arena.h"
 
 #include <fcntl.h>
-#include <csignal>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <random>

@@ -1,8 +1,7 @@
 #include "ioas/base/robust_mutex.h"
 
-#include <csignal>
-
 #include <cerrno>
+#include <csignal>
 
 #include "ioas/base/system_call.h"
 

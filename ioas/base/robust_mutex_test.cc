@@ -1,11 +1,11 @@
 #include "ioas/base/robust_mutex.h"
 
-#include <csignal>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <thread>
 #include <vector>
 
