@@ -85,7 +85,8 @@ class DeviceIrqsTest : public DeviceFixture {
 
 TEST_F(DeviceIrqsTest, HeaderIsCheckedBeforeAnythingIsDone) {
   EXPECT_EQ(host_.Ioctl(device_, abi::kDeviceSetIrqs, uint64_t{0}), -EFAULT);
-  abi::IrqSet small = {.argsz = sizeof(small) - 1, .flags = kTriggerNone, .index = kMsix};
+  abi::IrqSet small = {
+      .argsz = sizeof(small) - 1, .flags = kTriggerNone, .index = kMsix, .start = 0, .count = 0};
   EXPECT_EQ(host_.Ioctl(device_, abi::kDeviceSetIrqs, &small), -EINVAL);
   EXPECT_EQ(Set(kTriggerNone, abi::kPciNumIrqs, 0, 1), -EINVAL);
   EXPECT_EQ(Set(kTriggerNone | 1u << 6, kMsix, 0, 1), -EINVAL);
