@@ -49,8 +49,8 @@ class FileTable {
   ioas::Result<NewFile> Open(decode::DescriptorKind kind, uint32_t object, bool close_on_exec);
   // Whether a descriptor of `slot` is open in any process, or memory mapped through one.
   bool IsOpen(uint32_t slot) const;
-  // Gives back slot `number`, whose file is gone. Kind and object stay until it is taken again: a call that
-  // lost a race with close() still finds the object there.
+  // Gives back slot `number`, whose file is gone. Kind and object stay until it is taken again: a
+  // call that lost a race with close() still finds the object there.
   void Free(uint32_t number);
 
   FileSlot& slot(uint32_t number) const {
