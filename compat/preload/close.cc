@@ -48,10 +48,8 @@ void OnClosedRange(unsigned first, unsigned last) {
 }
 
 }  // namespace
-}  // namespace compat::preload
 
 COMPAT_INTERPOSE int close(int fd) {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   if (__builtin_expect(IsHidden(fd), 0)) {
     errno = EBADF;
     return -1;
@@ -67,7 +65,6 @@ COMPAT_INTERPOSE int close(int fd) {
 }
 
 COMPAT_INTERPOSE int close_range(unsigned first, unsigned last, int flags) noexcept {
-  using namespace compat::preload;          // NOLINT(google-build-using-namespace)
   constexpr int kCloseOnExecOnly = 1 << 2;  // CLOSE_RANGE_CLOEXEC: nothing is closed now
   if (OpenedHost() == nullptr || (flags & kCloseOnExecOnly) != 0 || first > last) {
     return Next<"close_range", int(unsigned, unsigned, int)>()(first, last, flags);
@@ -78,10 +75,11 @@ COMPAT_INTERPOSE int close_range(unsigned first, unsigned last, int flags) noexc
 }
 
 COMPAT_INTERPOSE void closefrom(int lowest) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   if (OpenedHost() == nullptr) {
     Next<"closefrom", void(int)>()(lowest);
     return;
   }
   close_range(static_cast<unsigned>(std::max(lowest, 0)), ~0u, 0);
 }
+
+}  // namespace compat::preload

@@ -63,20 +63,14 @@ int Fcntl(int fd, int command, uint64_t argument) {
 }
 
 }  // namespace
-}  // namespace compat::preload
 
-COMPAT_INTERPOSE int dup(int fd) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
-  return OnDuplicate(fd, Next<"dup", int(int)>()(fd));
-}
+COMPAT_INTERPOSE int dup(int fd) noexcept { return OnDuplicate(fd, Next<"dup", int(int)>()(fd)); }
 
 COMPAT_INTERPOSE int dup2(int fd, int copy) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   return DuplicateOnto(fd, copy, [=] { return Next<"dup2", int(int, int)>()(fd, copy); });
 }
 
 COMPAT_INTERPOSE int dup3(int fd, int copy, int flags) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   return DuplicateOnto(fd, copy,
                        [=] { return Next<"dup3", int(int, int, int)>()(fd, copy, flags); });
 }
@@ -86,7 +80,7 @@ COMPAT_INTERPOSE int fcntl(int fd, int command, ...) {
   va_start(arguments, command);
   const uint64_t argument = va_arg(arguments, uint64_t);
   va_end(arguments);
-  return compat::preload::Fcntl<"fcntl">(fd, command, argument);
+  return Fcntl<"fcntl">(fd, command, argument);
 }
 
 COMPAT_INTERPOSE int fcntl64(int fd, int command, ...) {
@@ -94,5 +88,7 @@ COMPAT_INTERPOSE int fcntl64(int fd, int command, ...) {
   va_start(arguments, command);
   const uint64_t argument = va_arg(arguments, uint64_t);
   va_end(arguments);
-  return compat::preload::Fcntl<"fcntl64">(fd, command, argument);
+  return Fcntl<"fcntl64">(fd, command, argument);
 }
+
+}  // namespace compat::preload

@@ -39,10 +39,8 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
 }
 
 }  // namespace
-}  // namespace compat::preload
 
 COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   va_list arguments;
   va_start(arguments, request);
   const uint64_t argument = va_arg(arguments, uint64_t);
@@ -58,3 +56,5 @@ COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
   }
   return result;
 }
+
+}  // namespace compat::preload

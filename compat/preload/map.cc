@@ -52,20 +52,18 @@ void* Mmap(void* address, size_t size, int protection, int flags, int fd, off64_
 }
 
 }  // namespace
-}  // namespace compat::preload
 
 COMPAT_INTERPOSE void* mmap(void* address, size_t size, int protection, int flags, int fd,
                             off_t offset) noexcept {
-  return compat::preload::Mmap<"mmap">(address, size, protection, flags, fd, offset);
+  return Mmap<"mmap">(address, size, protection, flags, fd, offset);
 }
 
 COMPAT_INTERPOSE void* mmap64(void* address, size_t size, int protection, int flags, int fd,
                               off64_t offset) noexcept {
-  return compat::preload::Mmap<"mmap64">(address, size, protection, flags, fd, offset);
+  return Mmap<"mmap64">(address, size, protection, flags, fd, offset);
 }
 
 COMPAT_INTERPOSE int munmap(void* address, size_t size) noexcept {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   const auto next = Next<"munmap", int(void*, size_t)>();
   if (__builtin_expect(!AnyBarMapped(), 1)) return next(address, size);
   OnBarUnmap(address, PageAlign(size));
@@ -75,3 +73,5 @@ COMPAT_INTERPOSE int munmap(void* address, size_t size) noexcept {
   errno = saved_errno;
   return result;
 }
+
+}  // namespace compat::preload

@@ -78,12 +78,12 @@ std::optional<ssize_t> OnOwnPlaces(const char* what, int fd, const iovec* places
 }
 
 }  // namespace
-}  // namespace compat::preload
+
+// NOLINTBEGIN(bugprone-macro-parentheses): parameters and arguments come in theirs.
 
 // One function of the family each: the answer on the library's descriptors, or the next function.
 #define COMPAT_MOVE(way, name, parameters, arguments, position)                       \
   COMPAT_INTERPOSE ssize_t name parameters {                                          \
-    using namespace compat::preload;                                                  \
     const auto address = reinterpret_cast<uint64_t>(buffer);                          \
     if (const auto own = OnOwnBuffer<Way::way>(#name, fd, address, size, position)) { \
       return *own;                                                                    \
@@ -92,12 +92,13 @@ std::optional<ssize_t> OnOwnPlaces(const char* what, int fd, const iovec* places
   }
 #define COMPAT_MOVE_PLACES(way, name, parameters, arguments, position)                \
   COMPAT_INTERPOSE ssize_t name parameters {                                          \
-    using namespace compat::preload;                                                  \
     if (const auto own = OnOwnPlaces<Way::way>(#name, fd, places, count, position)) { \
       return *own;                                                                    \
     }                                                                                 \
     return Next<#name, ssize_t parameters>() arguments;                               \
   }
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 COMPAT_MOVE(kRead, read, (int fd, void* buffer, size_t size), (fd, buffer, size), nullptr)
 COMPAT_MOVE(kRead, pread, (int fd, void* buffer, size_t size, off_t offset),
@@ -140,3 +141,5 @@ COMPAT_MOVE_PLACES(kWrite, pwritev2,
 COMPAT_MOVE_PLACES(kWrite, pwritev64v2,
                    (int fd, const iovec* places, int count, off64_t offset, int flags),
                    (fd, places, count, offset, flags), offset == -1 ? nullptr : &offset)
+
+}  // namespace compat::preload

@@ -27,10 +27,8 @@ void AdoptReceived(msghdr* message) {
 }
 
 }  // namespace
-}  // namespace compat::preload
 
 COMPAT_INTERPOSE ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   const ssize_t result = Next<"recvmsg", ssize_t(int, msghdr*, int)>()(fd, message, flags);
   if (result >= 0) AdoptReceived(message);
   return result;
@@ -38,9 +36,10 @@ COMPAT_INTERPOSE ssize_t recvmsg(int fd, msghdr* message, int flags) {
 
 COMPAT_INTERPOSE int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags,
                               timespec* timeout) {
-  using namespace compat::preload;  // NOLINT(google-build-using-namespace)
   const int result = Next<"recvmmsg", int(int, mmsghdr*, unsigned, int, timespec*)>()(
       fd, messages, count, flags, timeout);
   for (int i = 0; i < result; ++i) AdoptReceived(&messages[i].msg_hdr);
   return result;
 }
+
+}  // namespace compat::preload

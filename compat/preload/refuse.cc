@@ -18,15 +18,17 @@ int Refuse(int error) {
 }
 
 }  // namespace
-}  // namespace compat::preload
+
+// NOLINTBEGIN(bugprone-macro-parentheses): parameters and arguments come in theirs.
 
 // One function each: `error` where `own` says that a descriptor is the library's.
 #define COMPAT_REFUSE(result, name, parameters, arguments, own, error) \
   COMPAT_INTERPOSE result name parameters {                            \
-    using namespace compat::preload;                                   \
     if (own) return Refuse(error);                                     \
     return Next<#name, result parameters>() arguments;                 \
   }
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 // Files that cannot seek (vfs_llseek), are not regular (ftruncate, vfs_fallocate) and have no
 // splice operations.
@@ -52,3 +54,5 @@ COMPAT_REFUSE(ssize_t, copy_file_range,
               (int in, off64_t* in_offset, int out, off64_t* out_offset, size_t size,
                unsigned flags),
               (in, in_offset, out, out_offset, size, flags), IsOwn(out) || IsOwn(in), EINVAL)
+
+}  // namespace compat::preload

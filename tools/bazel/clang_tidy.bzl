@@ -16,6 +16,16 @@ _TEST_CHECKS = ",".join([
     "readability-identifier-naming",
 ])
 
+# What does not fit a target with a tag: functions that stand in front of libc's declare them again, with
+# names of parameters that say more than libc's.
+_TAG_CHECKS = {"interposes": "-readability-inconsistent-declaration-parameter-name"}
+
+def _checks(rule):
+    """Returns the changes to the configured checks for a target."""
+    if rule.kind == "cc_test" or rule.attr.testonly:
+        return _TEST_CHECKS
+    return ",".join([_TAG_CHECKS[tag] for tag in rule.attr.tags if tag in _TAG_CHECKS])
+
 def _flags(target, rule):
     """Returns what the compiler must know to parse a source of the target."""
     context = target[CcInfo].compilation_context
@@ -33,7 +43,7 @@ def _flags(target, rule):
 def _tidy(ctx, target, source, flags):
     """Declares the check of one source; its output is empty and only says that it passed."""
     passed = ctx.actions.declare_file("%s.%s.tidy" % (source.basename, ctx.rule.attr.name))
-    checks = _TEST_CHECKS if ctx.rule.kind == "cc_test" or ctx.rule.attr.testonly else ""
+    checks = _checks(ctx.rule)
     ctx.actions.run_shell(
         mnemonic = "ClangTidy",
         progress_message = "clang-tidy %s" % source.short_path,
