@@ -110,14 +110,14 @@ struct MappingIndex::SpentNodes {
   }
 };
 
-// Finding ---------------------------------------------------------------------------------------
-
-// The leaf that is responsible for `iova`. The index must not be empty. Leaves are too many to be
-// in the cache, so all of one is fetched while its keys are searched.
+// The leaf that is responsible for `iova`. The index must not be empty. Leaves and the branches
+// right above them are too many to stay in the cache, so what a search may touch of them is fetched
+// at once, instead of one line when the one before has arrived.
 inline const MappingLeaf* MappingIndex::Descend(uint64_t iova) const {
   uint32_t unit = state_->root;
   for (uint32_t level = state_->height; level > 1; --level) {
     const MappingBranch* branch = NodeAt<MappingBranch>(unit);
+    if (level == 2) branch->PrefetchKeys();
     unit = branch->value[branch->CountUpTo(iova) - 1];
   }
   MappingLeaf* leaf = NodeAt<MappingLeaf>(unit);
@@ -131,6 +131,7 @@ inline MappingLeaf* MappingIndex::Descend(uint64_t iova, Path& path) const {
   uint32_t unit = state_->root;
   for (size_t level = 0; level < path.branches; ++level) {
     MappingBranch* branch = NodeAt<MappingBranch>(unit);
+    if (level + 1 == path.branches) branch->PrefetchKeys();
     const size_t position = branch->CountUpTo(iova) - 1;
     path.branch[level] = branch;
     path.position[level] = position;
@@ -197,8 +198,6 @@ void MappingIndex::StorePayload(uint64_t first, const Mapping& mapping) {
   record.extra = mapping.extra;
 }
 
-// Inserting -------------------------------------------------------------------------------------
-
 Status MappingIndex::Insert(const Mapping& mapping) {
   if (mapping.first > mapping.last) return Error{EINVAL, "the range ends before it begins"};
   if (state_->height == 0) return InsertFirst(mapping);
@@ -252,7 +251,7 @@ Status MappingIndex::InsertFirst(const Mapping& mapping) {
 }
 
 Status MappingIndex::InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf) {
-  if (ShareWithNeighbour(path, leaf)) return Insert(mapping);
+  if (ShareWithNeighbour(path)) return Insert(mapping);
   NewNodes nodes;
   IOAS_RETURN_IF_ERROR(AllocateForSplit(path, nodes));
   const Change change(state_);
@@ -268,28 +267,20 @@ Status MappingIndex::InsertIntoFull(const Mapping& mapping, const Path& path, Ma
 
 // Makes room in a full leaf by moving mappings to the leaf before or behind it, if that one has
 // room: leaves stay fuller than splitting alone would keep them.
-bool MappingIndex::ShareWithNeighbour(const Path& path, MappingLeaf* leaf) {
+bool MappingIndex::ShareWithNeighbour(const Path& path) {
   if (path.branches == 0) return false;
-  constexpr size_t kMostToShare = MappingLeaf::kCapacity - 2;
+  constexpr size_t kMostToShare = 2 * MappingLeaf::kCapacity - 2;
   MappingBranch* parent = path.branch[path.branches - 1];
   const size_t position = path.position[path.branches - 1];
-  if (position + 1 < parent->count()) {
-    MappingLeaf* right = NodeAt<MappingLeaf>(parent->value[position + 1]);
-    if (right->count() <= kMostToShare) {
-      const Change change(state_);
-      Share(leaf, right);
-      parent->key[position + 1] = right->lower_bound();
-      return true;
-    }
-  }
-  if (position > 0) {
-    MappingLeaf* left = NodeAt<MappingLeaf>(parent->value[position - 1]);
-    if (left->count() <= kMostToShare) {
-      const Change change(state_);
-      Share(left, leaf);
-      parent->key[position] = leaf->lower_bound();
-      return true;
-    }
+  for (const size_t right_position : {position + 1, position}) {
+    if (right_position == 0 || right_position == parent->count()) continue;
+    MappingLeaf* left = NodeAt<MappingLeaf>(parent->value[right_position - 1]);
+    MappingLeaf* right = NodeAt<MappingLeaf>(parent->value[right_position]);
+    if (left->count() + right->count() > kMostToShare) continue;
+    const Change change(state_);
+    Share(left, right);
+    parent->key[right_position] = right->lower_bound();
+    return true;
   }
   return false;
 }
@@ -344,8 +335,6 @@ void MappingIndex::InsertIntoBranches(const Path& path, uint64_t key, uint32_t u
   state_->root = root;
   ++state_->height;
 }
-
-// Erasing ---------------------------------------------------------------------------------------
 
 bool MappingIndex::Erase(uint64_t first) {
   if (state_->height == 0) return false;

@@ -102,7 +102,7 @@ class MappingIndex {
   void RaiseBound(const Path& path);
   Status InsertFirst(const Mapping& mapping);
   Status InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf);
-  bool ShareWithNeighbour(const Path& path, MappingLeaf* leaf);
+  bool ShareWithNeighbour(const Path& path);
   Status AllocateForSplit(const Path& path, NewNodes& nodes);
   void InsertIntoBranches(const Path& path, uint64_t key, uint32_t unit, NewNodes& nodes);
 

@@ -59,7 +59,8 @@ struct alignas(kCacheLine) MappingNode {
     return std::min<size_t>(found, used);
   }
 
-  // Begins to read the whole node into the cache.
+  // Begin to read the keys, or the whole node, into the cache.
+  void PrefetchKeys() const { PrefetchLines(std::make_index_sequence<kLines>()); }
   void Prefetch() const {
     PrefetchLines(std::make_index_sequence<sizeof(MappingNode) / kCacheLine>());
   }

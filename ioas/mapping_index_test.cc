@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <map>
 #include <random>
@@ -361,99 +360,6 @@ TEST_F(MappingIndexTest, MemoryAMappingStaysLowThroughHeavyChurn) {
   EXPECT_TRUE(index.Validate());
   for (uint64_t first : live) ASSERT_TRUE(index.Erase(first));
   EXPECT_EQ(arena_.bytes_in_use(), empty_bytes_);
-}
-
-class MappingIndexDamageTest : public MappingIndexTest {
- protected:
-  void SetUp() override {
-    MappingIndexTest::SetUp();
-    for (uint64_t i = 0; i < 3000; ++i) {
-      ASSERT_TRUE(Index().Insert(Make(i * kPage, i * kPage + 99)).ok());
-    }
-    ASSERT_TRUE(Index().Validate());
-    ASSERT_GE(state_->height, 3u);
-  }
-  MappingBranch* Root() const { return arena_.Get(ArenaRef<MappingBranch>{state_->root}); }
-  MappingLeaf* FirstLeaf() const {
-    uint32_t unit = state_->root;
-    for (uint32_t level = state_->height; level > 1; --level) {
-      unit = arena_.Get(ArenaRef<MappingBranch>{unit})->value[0];
-    }
-    return arena_.Get(ArenaRef<MappingLeaf>{unit});
-  }
-};
-
-TEST_F(MappingIndexDamageTest, KeysOutOfOrderAreNoticed) {
-  std::swap(FirstLeaf()->key[1], FirstLeaf()->key[2]);
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, OverlappingMappingsAreNoticed) {
-  FirstLeaf()->value[1].last = FirstLeaf()->key[2];
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, AMappingThatEndsBeforeItBeginsIsNoticed) {
-  FirstLeaf()->value[3].last = FirstLeaf()->key[3] - 1;
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, AMappingInTheWrongLeafIsNoticed) {
-  MappingLeaf* leaf = FirstLeaf();
-  leaf->value[leaf->used - 1].last = 2000 * kPage;
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, LostMappingsAreNoticed) {
-  MappingLeaf* leaf = FirstLeaf();
-  leaf->RemoveAt(0);
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, ImpossibleCountsAreNoticed) {
-  for (uint64_t count : {uint64_t{0}, uint64_t{1000}, UINT64_MAX}) {
-    FirstLeaf()->used = count;
-    EXPECT_FALSE(Index().Validate());
-  }
-  Root()->used = 1000;
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, ReferencesToOutsideTheArenaAreNoticed) {
-  for (uint32_t unit : {0u, 1u, UINT32_MAX, UINT32_MAX / 2}) {
-    Root()->value[1] = unit;
-    EXPECT_FALSE(Index().Validate());
-  }
-  state_->root = UINT32_MAX;
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, ANodeThatRefersToItselfIsNoticed) {
-  Root()->value[0] = state_->root;
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, AWrongHeightIsNoticed) {
-  for (uint32_t height : {0u, 1u, 2u, 4u, UINT32_MAX}) {
-    state_->height = height;
-    EXPECT_FALSE(Index().Validate()) << height;
-  }
-}
-
-TEST_F(MappingIndexDamageTest, AChangeLeftUnfinishedIsNoticedForGood) {
-  state_->changing = 1;
-  EXPECT_FALSE(Index().Validate());
-  ASSERT_TRUE(Index().Insert(Make(1u << 30, 1u << 30)).ok());
-  EXPECT_FALSE(Index().Validate());
-}
-
-TEST_F(MappingIndexDamageTest, ADamagedIndexStartsAfreshWhenCleared) {
-  Root()->value[0] = UINT32_MAX;
-  MappingIndex index = Index();
-  index.Clear();
-  EXPECT_TRUE(index.Validate());
-  EXPECT_EQ(index.size(), 0u);
-  EXPECT_TRUE(index.Insert(Make(0, UINT64_MAX)).ok());
 }
 
 }  // namespace
