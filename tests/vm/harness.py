@@ -1,4 +1,4 @@
-"""For tests that run jobs in the guest: starting it, skipping where there can be none, the summary."""
+"""For tests that run jobs in the guest: booting it, skipping where that cannot be, the summary."""
 
 import os
 import pathlib
@@ -8,7 +8,6 @@ import sys
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-KERNELS = ("iommufd", "legacy", "compat")
 LACKING = 77
 
 

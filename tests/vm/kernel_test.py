@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """When tests/vm/kernel builds, and what it makes of builds that fail or are killed.
 
-Nothing is compiled: `tar` unpacks a source of one file, and `make` is a script that says in a journal
-what it was asked for.
+Nothing is compiled: `tar` unpacks a source of one file, and `make` is a script that says in a
+journal what it was asked for.
 """
 
 import os
@@ -105,7 +105,8 @@ class KernelTest(unittest.TestCase):
     def test_another_configuration_is_built_in_the_same_tree(self):
         status, paths, _ = self.run_kernel("iommufd", "legacy")
         self.assertEqual((status, len(set(paths))), (0, 2))
-        self.assertEqual(self.happened(), ["unpack", "build from nothing", "build on what is there"])
+        expected = ["unpack", "build from nothing", "build on what is there"]
+        self.assertEqual(self.happened(), expected)
 
     def test_two_who_want_a_kernel_at_once_get_the_same(self):
         both = [self.start("iommufd", WHILE_BUILDING="sleep 1") for _ in range(2)]
