@@ -109,7 +109,8 @@ class DeviceTest(unittest.TestCase):
           vm_bind_to e1000e $VM_DEVICES && vm_driver $VM_DEVICES
         """
         result = harness.shell("iommufd", script, options=("--e1000e",))
-        self.assertEqual(result.stdout.splitlines(), ["vfio-pci", "0000:00:03.0", "e1000e"], result.stderr)
+        expected = ["vfio-pci", "0000:00:03.0", "e1000e"]
+        self.assertEqual(result.stdout.splitlines(), expected, result.stderr)
 
     def test_processors_memory_and_huge_pages_are_as_asked_for(self):
         options = ("--cpus", "1", "--memory", "1024", "--hugepages", "50")

@@ -9,7 +9,6 @@ Usage: reference_test.py VCONF
 """
 
 import os
-import pathlib
 import sys
 import unittest
 
