@@ -1,6 +1,7 @@
 #include "ioas/address_space.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace ioas {
 namespace {
@@ -21,6 +22,26 @@ uint32_t Cut(std::span<IovaRange> ranges, uint32_t count, const IovaRange& reser
   return kept;
 }
 
+// Notes, as long as it lives, that `mapping` is being made or removed: see Recover.
+class Change {
+ public:
+  Change(AddressSpaceState& state, const Mapping& mapping) : state_(state) {
+    state_.changing = {mapping.first, mapping.last};
+    std::atomic_signal_fence(std::memory_order_release);
+    state_.is_changing = 1;
+    std::atomic_signal_fence(std::memory_order_release);
+  }
+  ~Change() {
+    std::atomic_signal_fence(std::memory_order_release);
+    state_.is_changing = 0;
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+
+ private:
+  AddressSpaceState& state_;
+};
+
 }  // namespace
 
 Result<ArenaRef<AddressSpaceState>> AddressSpace::Create(Arena& arena, const IommuProperties& iommu,
@@ -33,8 +54,13 @@ Result<ArenaRef<AddressSpaceState>> AddressSpace::Create(Arena& arena, const Iom
 }
 
 void AddressSpace::Configure(const IommuProperties& iommu, uint32_t mapping_limit) {
-  state_->page_sizes = iommu.page_sizes;
   state_->mapping_limit = mapping_limit;
+  state_->statistics = {};
+  SetProperties(iommu);
+}
+
+void AddressSpace::SetProperties(const IommuProperties& iommu) {
+  state_->page_sizes = iommu.page_sizes;
   state_->aperture_count =
       static_cast<uint32_t>(std::min<size_t>(iommu.apertures.size(), kMaxApertures));
   std::copy_n(iommu.apertures.begin(), state_->aperture_count, state_->apertures);
@@ -43,14 +69,26 @@ void AddressSpace::Configure(const IommuProperties& iommu, uint32_t mapping_limi
   for (uint32_t i = 0; i < state_->reserved_count; ++i) {
     state_->reserved[i] = {iommu.reserved[i], kIommuOwner};
   }
-  state_->statistics = {};
 }
 
 AddressSpace::Lock::Lock(AddressSpace& space) : lock_(space.state_->mutex) {
-  if (lock_.owner_died() && !space.mappings().Validate()) {
-    space.mappings().Clear();
-    space.state_->statistics.bytes_mapped = 0;
+  if (lock_.owner_died()) space.Recover();
+}
+
+void AddressSpace::Recover() {
+  MappingIndex index = mappings();
+  if (!index.Validate()) {
+    if (backend_ != nullptr) backend_->Discard(handle_, {0, UINT64_MAX});
+    index.Clear();
+    state_->statistics.bytes_mapped = 0;
+  } else if (state_->is_changing != 0) {
+    const IovaRange range = state_->changing;
+    if (backend_ != nullptr) backend_->Discard(handle_, range);
+    if (index.Erase(range.first)) {
+      state_->statistics.bytes_mapped -= range.last - range.first + 1;
+    }
   }
+  state_->is_changing = 0;
 }
 
 void AddressSpace::Destroy() {
@@ -59,7 +97,7 @@ void AddressSpace::Destroy() {
   state_ = nullptr;
 }
 
-Status AddressSpace::Map(Backend& backend, const Mapping& mapping) {
+Status AddressSpace::Map(const Mapping& mapping) {
   MappingIndex index = mappings();
   if (index.FindFirstOverlapping(mapping.first, mapping.last)) {
     return Error{EEXIST, "a part of the range is mapped already"};
@@ -70,34 +108,30 @@ Status AddressSpace::Map(Backend& backend, const Mapping& mapping) {
   if (!IsUsable({mapping.first, mapping.last})) {
     return Error{EINVAL, "the range is not inside one usable IOVA range"};
   }
-  const uint64_t size = mapping.last - mapping.first + 1;
-  IOAS_RETURN_IF_ERROR(backend.Pin(mapping.user_address, size, mapping.flags));
+  const Change change(*state_, mapping);
+  IOAS_RETURN_IF_ERROR(backend_->Map(handle_, mapping));
   if (Status inserted = index.Insert(mapping); !inserted.ok()) {
-    backend.Unpin(mapping.owner, size);
+    (void)backend_->Unmap(handle_, mapping);
     return inserted;
   }
   ++state_->statistics.maps;
-  state_->statistics.bytes_mapped += size;
+  state_->statistics.bytes_mapped += mapping.last - mapping.first + 1;
   return {};
 }
 
-void AddressSpace::Unmap(Backend& backend, const Mapping& mapping) {
-  const uint64_t size = mapping.last - mapping.first + 1;
+Status AddressSpace::Unmap(const Mapping& mapping) {
+  const Change change(*state_, mapping);
+  IOAS_RETURN_IF_ERROR(backend_->Unmap(handle_, mapping));
   mappings().Erase(mapping.first);
-  backend.Unpin(mapping.owner, size);
   ++state_->statistics.unmaps;
-  state_->statistics.bytes_mapped -= size;
+  state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;
+  return {};
 }
 
-uint64_t AddressSpace::UnmapAll(Backend& backend) {
+uint64_t AddressSpace::UnmapAll() {
   MappingIndex index = mappings();
-  uint64_t bytes = 0;
-  for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
-       mapping = index.Next(mapping->first)) {
-    const uint64_t size = mapping->last - mapping->first + 1;
-    backend.Unpin(mapping->owner, size);
-    bytes += size;
-  }
+  backend_->UnmapAll(handle_, index);
+  const uint64_t bytes = state_->statistics.bytes_mapped;
   state_->statistics.unmaps += index.size();
   state_->statistics.bytes_mapped = 0;
   index.Clear();

@@ -18,7 +18,7 @@
 
 namespace ioas {
 
-inline constexpr uint32_t kMaxApertures = 16;
+inline constexpr uint32_t kMaxApertures = 64;
 inline constexpr uint32_t kMaxReservedRanges = 32;
 // Enough for what apertures minus reserved ranges can leave.
 inline constexpr uint32_t kMaxUsableRanges = kMaxApertures + kMaxReservedRanges;
@@ -47,6 +47,10 @@ struct AddressSpaceState {
   uint32_t mapping_limit;
   uint32_t aperture_count;
   uint32_t reserved_count;
+  // A mapping is being made or removed there: whoever finds this after a death does not know
+  // whether it is.
+  uint32_t is_changing;
+  IovaRange changing;
   IovaRange apertures[kMaxApertures];
   ReservedRange reserved[kMaxReservedRanges];
   AddressSpaceStatistics statistics;
@@ -66,15 +70,18 @@ class AddressSpace {
   static Result<ArenaRef<AddressSpaceState>> Create(Arena& arena, const IommuProperties& iommu,
                                                     uint32_t mapping_limit);
 
-  AddressSpace(Arena& arena, ArenaRef<AddressSpaceState> state)
-      : arena_(&arena), state_(arena.Get(state)) {}
+  // A view for those who translate and look; what maps and unmaps needs the backend as well, and
+  // where that finds the address space.
+  AddressSpace(Arena& arena, ArenaRef<AddressSpaceState> state, Backend* backend = nullptr,
+               IoasHandle handle = {})
+      : arena_(&arena), state_(arena.Get(state)), backend_(backend), handle_(handle) {}
 
   // Holds the address space's lock. Everything below needs it held, by the caller.
   class [[nodiscard]] Lock {
    public:
-    // Takes the lock. If its last holder died in the middle of a change that cannot be told apart
-    // from none, all mappings are dropped: DMA then faults, which is what a half-made change could
-    // otherwise lead past.
+    // Takes the lock. If its last holder died in the middle of a change, the mapping that it was
+    // about is dropped, and all of them where that cannot be told apart: DMA then faults, which is
+    // better than what a half-made change could lead to.
     explicit Lock(AddressSpace& space);
 
    private:
@@ -83,8 +90,10 @@ class AddressSpace {
 
   // Makes it as Create would: the properties of `iommu`, no statistics. It holds no mappings.
   void Configure(const IommuProperties& iommu, uint32_t mapping_limit);
+  // Takes over the properties of `iommu`, which changed with the devices. Mappings stay.
+  void SetProperties(const IommuProperties& iommu);
 
-  // Frees all of it; nothing is unpinned: call UnmapAll before. The view is dead afterwards.
+  // Frees all of it; nothing is unmapped: call UnmapAll before. The view is dead afterwards.
   void Destroy();
 
   const AddressSpaceState& state() const { return *state_; }
@@ -94,14 +103,15 @@ class AddressSpace {
   // The size of the smallest page, in bytes.
   uint64_t page_size() const { return state_->page_sizes & -state_->page_sizes; }
 
-  // Pins and maps. `mapping` is page aligned and does not wrap. In this order: EEXIST if any of it
+  // Maps. `mapping` is page aligned and does not wrap. In this order: EEXIST if any of it
   // is mapped, ENOSPC at the mapping limit, EINVAL if not inside one usable range, what
-  // Backend::Pin says, ENOMEM if the arena is full. A call that fails changes nothing.
-  Status Map(Backend& backend, const Mapping& mapping);
-  // Unmaps and unpins one mapping, a copy of which is `mapping`.
-  void Unmap(Backend& backend, const Mapping& mapping);
-  // Unmaps and unpins all. Returns how many bytes were mapped.
-  uint64_t UnmapAll(Backend& backend);
+  // Backend::Map says, ENOMEM if the arena is full. A call that fails changes nothing.
+  Status Map(const Mapping& mapping);
+  // Unmaps one mapping, a copy of which is `mapping`. Fails as Backend::Unmap does, and then
+  // changes nothing.
+  Status Unmap(const Mapping& mapping);
+  // Unmaps all. Returns how many bytes were mapped.
+  uint64_t UnmapAll();
 
   // Where `iova` leads for an access of kind `access` (one Access bit): ENOENT if it is not mapped,
   // EACCES if the mapping does not permit it.
@@ -119,8 +129,13 @@ class AddressSpace {
   void Release(uint32_t owner);
 
  private:
+  // Puts right what a process that died with the lock left behind.
+  void Recover();
+
   Arena* arena_;
   AddressSpaceState* state_;
+  Backend* backend_;
+  IoasHandle handle_;
 };
 
 }  // namespace ioas

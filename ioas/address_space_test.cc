@@ -11,19 +11,25 @@ constexpr uint64_t kPage = 4096;
 constexpr IovaRange kApertures[] = {{0, 0xffffffff}, {0x1000000000, 0x1fffffffff}};
 constexpr IovaRange kInterrupts[] = {{0xfee00000, 0xfeefffff}};
 
+const IommuProperties kIommu = {
+    .page_sizes = kPage | kPage << 9, .apertures = kApertures, .reserved = kInterrupts};
+
 // A backend that counts what is pinned, and refuses on demand.
 class CountingBackend final : public Backend {
  public:
-  IommuProperties properties() const override {
-    return {.page_sizes = kPage | kPage << 9, .apertures = kApertures, .reserved = kInterrupts};
-  }
-  Status Pin(uint64_t /*user_address*/, uint64_t size, uint32_t /*access*/) override {
+  Status Map(IoasHandle /*space*/, const Mapping& mapping) override {
     if (refusal != 0) return Error{refusal, "refused by the test"};
-    pinned += size;
+    pinned += mapping.last - mapping.first + 1;
     return {};
   }
-  void Unpin(uint32_t /*process*/, uint64_t size) override { pinned -= size; }
+  Status Unmap(IoasHandle /*space*/, const Mapping& mapping) override {
+    if (refusal != 0) return Error{refusal, "refused by the test"};
+    pinned -= mapping.last - mapping.first + 1;
+    return {};
+  }
+  void Discard(IoasHandle /*space*/, const IovaRange& range) override { discarded = range; }
 
+  IovaRange discarded = {1, 0};
   uint64_t pinned = 0;
   int refusal = 0;
 };
@@ -32,15 +38,15 @@ class AddressSpaceTest : public testing::Test {
  protected:
   AddressSpaceTest()
       : arena_(*Arena::CreatePrivate(16 << 20)),
-        space_(arena_, *AddressSpace::Create(arena_, backend_.properties(), /*mapping_limit=*/4)) {}
+        space_(arena_, *AddressSpace::Create(arena_, kIommu, /*mapping_limit=*/4), &backend_) {}
   ~AddressSpaceTest() override { arena_.Unmap(); }
 
   Status Map(uint64_t first, uint64_t last, uint32_t flags = kAccessRead) {
-    return space_.Map(backend_, {.first = first,
-                                 .last = last,
-                                 .user_address = 0x7000000000 + first,
-                                 .owner = 3,
-                                 .flags = flags});
+    return space_.Map({.first = first,
+                       .last = last,
+                       .user_address = 0x7000000000 + first,
+                       .owner = 3,
+                       .flags = flags});
   }
   int MapError(uint64_t first, uint64_t last) { return Map(first, last).error().code; }
 
@@ -81,6 +87,18 @@ TEST_F(AddressSpaceTest, MapThatCannotBePinnedChangesNothing) {
   EXPECT_EQ(MapError(0, kPage - 1), 0);
 }
 
+TEST_F(AddressSpaceTest, UnmapThatTheBackendRefusesChangesNothing) {
+  ASSERT_TRUE(Map(0, kPage - 1).ok());
+  const Mapping mapping = *space_.mappings().FindContaining(0);
+  backend_.refusal = EINVAL;
+  EXPECT_EQ(space_.Unmap(mapping).error().code, EINVAL);
+  backend_.refusal = 0;
+  EXPECT_EQ(space_.mappings().size(), 1u);
+  EXPECT_EQ(space_.statistics().bytes_mapped, kPage);
+  EXPECT_TRUE(space_.Unmap(mapping).ok());
+  EXPECT_EQ(backend_.pinned, 0u);
+}
+
 TEST_F(AddressSpaceTest, MapThatFindsTheArenaFullIsUnpinned) {
   while (arena_.Allocate(4096).ok()) {
   }
@@ -104,7 +122,7 @@ TEST_F(AddressSpaceTest, TranslationFollowsTheMappingAndItsPermissions) {
 TEST_F(AddressSpaceTest, UnmapAllUnpinsEverything) {
   ASSERT_TRUE(Map(0, kPage - 1).ok());
   ASSERT_TRUE(Map(0x10000, 0x1ffff).ok());
-  EXPECT_EQ(space_.UnmapAll(backend_), 0x11000u);
+  EXPECT_EQ(space_.UnmapAll(), 0x11000u);
   EXPECT_EQ(backend_.pinned, 0u);
   EXPECT_EQ(space_.mappings().size(), 0u);
   EXPECT_EQ(space_.statistics().unmaps, 2u);

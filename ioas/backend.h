@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ioas/base/result.h"
+#include "ioas/mapping_index.h"
 #include "ioas/range.h"
 
 namespace ioas {
@@ -16,28 +17,42 @@ enum Access : uint32_t {
   kAccessWrite = 1u << 1,
 };
 
-// What a backend's IOMMU is like. Address spaces take it over when they are made.
+// What an IOMMU is like, for a set of devices. Address spaces take it over.
 struct IommuProperties {
-  uint64_t page_sizes;                   // a bit for each page size that it can map
-  std::span<const IovaRange> apertures;  // what it can translate, ascending
-  std::span<const IovaRange> reserved;   // what it keeps for itself (interrupts), ascending
+  uint64_t page_sizes;                    // a bit for each page size that it can map
+  std::span<const IovaRange> apertures;   // what it can translate, ascending
+  std::span<const IovaRange> reserved;    // what it keeps for itself (interrupts), ascending
+  bool enforces_cache_coherency = false;  // devices cannot get past the caches (PCI no-snoop)
+};
+
+// Where a backend finds an address space. The software host's lie in the arena and need none.
+struct IoasHandle {
+  int iommufd = -1;   // this process's descriptor of /dev/iommu
+  uint32_t ioas = 0;  // the IOAS's object number there
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual IommuProperties properties() const = 0;
-
-  // Makes `size` bytes of this process's memory at `user_address` reachable for devices, now and
-  // until Unpin: faulted in, and of the kind that `access` (Access bits) needs. Both are page
-  // aligned. EFAULT if any of it is not there or may not be written, ENOMEM beyond the
-  // locked-memory limit of the process. Behaviour: vfio_pin_pages_remote in
-  // drivers/vfio/vfio_iommu_type1.c.
-  virtual Status Pin(uint64_t user_address, uint64_t size, uint32_t access) = 0;
-  // Undoes Pin for `size` bytes of `process`'s memory (an index in the ProcessTable), which may
-  // be another than the caller's.
-  virtual void Unpin(uint32_t process, uint64_t size) = 0;
+  // Makes `mapping`, whose range is free, be there: its memory (of this process, page aligned) is
+  // reachable for devices, now and until Unmap, faulted in and of the kind that its Access bits
+  // need. EFAULT if any of it is not there or may not be written, ENOMEM beyond the locked-memory
+  // limit of the process. Behaviour: vfio_pin_pages_remote in drivers/vfio/vfio_iommu_type1.c.
+  virtual Status Map(IoasHandle space, const Mapping& mapping) = 0;
+  // Undoes Map for the whole of `mapping`, whose memory may be another process's. Fails only if
+  // nothing has changed.
+  virtual Status Unmap(IoasHandle space, const Mapping& mapping) = 0;
+  // Undoes Map for all of `mappings`, which are about to be dropped.
+  virtual void UnmapAll(IoasHandle space, MappingIndex& mappings) {
+    for (auto mapping = mappings.FindFirstOverlapping(0, UINT64_MAX); mapping;
+         mapping = mappings.Next(mapping->first)) {
+      (void)Unmap(space, *mapping);
+    }
+  }
+  // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
+  // makes sure that it is not.
+  virtual void Discard(IoasHandle space, const IovaRange& range) = 0;
 };
 
 }  // namespace ioas

@@ -57,12 +57,12 @@ ioas::Status MapNew(const vfio::ContainerContext& context, ioas::AddressSpace& s
     // No aperture reaches there, and the kernel's search for an overlap finds nothing.
     return ioas::Error{EINVAL, "the range is not inside one usable IOVA range"};
   }
-  if (context.container->dirty_tracking == 0) return space.Map(*context.backend, mapping);
+  if (context.container->dirty_tracking == 0) return space.Map(mapping);
 
-  IOAS_RETURN_IF_ERROR(space.Map(*context.backend, mapping));
+  IOAS_RETURN_IF_ERROR(space.Map(mapping));
   ioas::Result<uint32_t> bitmap = AllocateBitmap(*context.arena, mapping, space.page_size());
   if (!bitmap.ok()) {
-    space.Unmap(*context.backend, mapping);
+    (void)space.Unmap(mapping);
     return bitmap.error();
   }
   space.mappings().Update(mapping.first, [&](ioas::Mapping& mapped) { mapped.extra = *bitmap; });

@@ -43,7 +43,7 @@ class Type1Personality final : public vfio::Personality {
         FreeBitmap(*context.arena, *mapping, space.page_size());
       }
     }
-    space.UnmapAll(*context.backend);
+    space.UnmapAll();
   }
 
   ioas::Result<long> Call(const vfio::ContainerContext& context,

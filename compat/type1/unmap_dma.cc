@@ -93,8 +93,8 @@ class Unmapping {
       IOAS_RETURN_IF_ERROR(CopyOutBitmap(*context_.arena, *call_.memory, bitmap_.data, mapping,
                                          unmap_.iova, bitmap_.pgsize));
     }
+    IOAS_RETURN_IF_ERROR(space_.Unmap(mapping));
     if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;
-    space_.Unmap(*context_.backend, mapping);
     FreeBitmap(*context_.arena, mapping, space_.page_size());
     return {};
   }

@@ -124,7 +124,7 @@ decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
 ioas::Result<ContainerContext> Host::ContextFor(ContainerState& container) {
   const ioas::Result<uint32_t> process = arena_.Get(state_->soft)->processes().Register();
   if (!process.ok()) return process.error();
-  return ContainerContext{&arena_, &backend_, &container, *process};
+  return ContainerContext{&arena_, &backend_, &container, {}, *process};
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {

@@ -109,7 +109,7 @@ class Host {
   // --- For the calls of this folder; all of these need the host's lock ---
 
   HostParts& parts() { return parts_; }
-  ioas::Backend& backend() { return backend_; }
+  ioas::soft::SoftBackend& backend() { return backend_; }
   // What a personality works on, for a call of this process. ENOMEM if the process table is full.
   ioas::Result<ContainerContext> ContextFor(ContainerState& container);
 

@@ -127,7 +127,7 @@ void Host::DetachGroup(uint32_t index) {
 }
 
 void Host::CloseIommu(ContainerState& container) {
-  const ContainerContext context{&arena_, &backend_, &container, 0};
+  const ContainerContext context{&arena_, &backend_, &container, {}, 0};
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
   state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container);

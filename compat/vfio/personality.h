@@ -17,9 +17,10 @@ struct ContainerContext {
   ioas::Arena* arena = nullptr;
   ioas::Backend* backend = nullptr;
   ContainerState* container = nullptr;
-  uint32_t process = 0;  // the caller's index in the process table
+  ioas::IoasHandle handle;  // where the backend finds the address space
+  uint32_t process = 0;     // the caller's index in the process table
 
-  ioas::AddressSpace space() const { return {*arena, container->space}; }
+  ioas::AddressSpace space() const { return {*arena, container->space, backend, handle}; }
 };
 
 // Has no state of its own: all of it lies in the container. The counterpart of the kernel's struct

@@ -67,11 +67,11 @@ class NvmeTest : public testing::Test {
     device_->Attach(*space);
     memory_ = static_cast<std::byte*>(
         mmap(nullptr, kMemorySize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    AddressSpace view(arena_, *space);
+    AddressSpace view(arena_, *space, &backend);
     {
       AddressSpace::Lock lock(view);
-      ASSERT_TRUE(view.Map(backend, {0, kMemorySize - 1, reinterpret_cast<uint64_t>(memory_),
-                                     *host_->processes().Register(), kAccessRead | kAccessWrite, 0})
+      ASSERT_TRUE(view.Map({0, kMemorySize - 1, reinterpret_cast<uint64_t>(memory_),
+                            *host_->processes().Register(), kAccessRead | kAccessWrite, 0})
                       .ok());
     }
     const uint16_t command = 0x6;

@@ -92,22 +92,28 @@ Status Populate(uint64_t user_address, uint64_t size, bool writable) {
 
 IommuProperties SoftBackend::properties() const { return {kPageSizes, kApertures, kReserved}; }
 
-Status SoftBackend::Pin(uint64_t user_address, uint64_t size, uint32_t access) {
-  const bool writable = (access & kAccessWrite) != 0;
+Status SoftBackend::Map(IoasHandle /*space*/, const Mapping& mapping) {
+  const bool writable = (mapping.flags & kAccessWrite) != 0;
+  const uint64_t size = mapping.last - mapping.first + 1;
   uint64_t lockable = 0;
   if (Status locked = processes_.LockMemory(size, &lockable); !locked.ok()) {
     // The kernel goes page by page, so memory that is not there counts if it comes before the page
     // that exceeds the limit, or is that page.
     const uint64_t reached = std::min(size, (lockable & -kPageSize) + kPageSize);
-    IOAS_RETURN_IF_ERROR(Populate(user_address, reached, writable));
+    IOAS_RETURN_IF_ERROR(Populate(mapping.user_address, reached, writable));
     return locked;
   }
-  if (Status populated = Populate(user_address, size, writable); !populated.ok()) {
+  if (Status populated = Populate(mapping.user_address, size, writable); !populated.ok()) {
     if (const Result<uint32_t> self = processes_.Register(); self.ok()) {
       processes_.UnlockMemory(*self, size);
     }
     return populated;
   }
+  return {};
+}
+
+Status SoftBackend::Unmap(IoasHandle /*space*/, const Mapping& mapping) {
+  processes_.UnlockMemory(mapping.owner, mapping.last - mapping.first + 1);
   return {};
 }
 

@@ -15,12 +15,15 @@ class SoftBackend final : public Backend {
  public:
   explicit SoftBackend(ProcessTable processes) : processes_(processes) {}
 
-  IommuProperties properties() const override;
+  IommuProperties properties() const;
 
   // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the
   // address by then, as long as it has anything.
-  Status Pin(uint64_t user_address, uint64_t size, uint32_t access) override;
-  void Unpin(uint32_t process, uint64_t size) override { processes_.UnlockMemory(process, size); }
+  Status Map(IoasHandle space, const Mapping& mapping) override;
+  Status Unmap(IoasHandle space, const Mapping& mapping) override;
+  // Devices translate by the index, which its owner puts right; locked memory went with its
+  // process.
+  void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
 
  private:
   ProcessTable processes_;

@@ -39,7 +39,10 @@ class SoftBackendTest : public testing::Test {
 
   uint64_t At(uint64_t page) const { return reinterpret_cast<uint64_t>(memory_) + page * kPage; }
   int Pin(uint64_t page, uint64_t pages, uint32_t access) {
-    return SoftBackend(ProcessTable(state_)).Pin(At(page), pages * kPage, access).error().code;
+    return SoftBackend(ProcessTable(state_))
+        .Map({}, {.last = pages * kPage - 1, .user_address = At(page), .flags = access})
+        .error()
+        .code;
   }
   uint64_t locked() {
     ProcessTable table(state_);
@@ -63,7 +66,8 @@ TEST_F(SoftBackendTest, PinnedMemoryIsCountedUntilItIsUnpinned) {
   SoftBackend backend{ProcessTable(state_)};
   EXPECT_EQ(Pin(0, 8, kAccessRead | kAccessWrite), 0);
   EXPECT_EQ(locked(), 8 * kPage);
-  backend.Unpin(*ProcessTable(state_).Register(), 8 * kPage);
+  ASSERT_TRUE(
+      backend.Unmap({}, {.last = 8 * kPage - 1, .owner = *ProcessTable(state_).Register()}).ok());
   EXPECT_EQ(locked(), 0u);
 }
 

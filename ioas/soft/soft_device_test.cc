@@ -263,8 +263,8 @@ TEST_F(SoftDeviceTest, ManyThreadsUseADeviceThatIsBusy) {
 TEST_F(SoftDeviceTest, RegistersCanBeMappedForDmaWhileTheyAreWatched) {
   Run();
   constexpr uint64_t kIova = 0x100000;
-  AddressSpace space(arena_, space_);
   SoftBackend iommu = backend();
+  AddressSpace space(arena_, space_, &iommu);
   for (uint32_t i = 1; i <= 100; ++i) {
     ASSERT_TRUE(Map(kIova, registers_, kEchoRegisterBytes, kAccessRead | kAccessWrite).ok());
     registers_->destination = kIova + 0x800;
@@ -273,7 +273,7 @@ TEST_F(SoftDeviceTest, RegistersCanBeMappedForDmaWhileTheyAreWatched) {
       ASSERT_TRUE(WaitFor(registers_, i));
     }
     AddressSpace::Lock lock(space);
-    space.Unmap(iommu, *space.mappings().FindContaining(kIova));
+    ASSERT_TRUE(space.Unmap(*space.mappings().FindContaining(kIova)).ok());
   }
 }
 

@@ -65,18 +65,17 @@ class TestHost : public testing::Test {
   }
 
   Status Map(uint64_t iova, void* address, uint64_t size, uint32_t access) {
-    AddressSpace space(arena_, space_);
-    AddressSpace::Lock lock(space);
     SoftBackend iommu = backend();
+    AddressSpace space(arena_, space_, &iommu);
+    AddressSpace::Lock lock(space);
     const uint32_t self = *host_->processes().Register();
-    return space.Map(iommu,
-                     {iova, iova + size - 1, reinterpret_cast<uint64_t>(address), self, access, 0});
+    return space.Map({iova, iova + size - 1, reinterpret_cast<uint64_t>(address), self, access, 0});
   }
   void UnmapAll() {
-    AddressSpace space(arena_, space_);
-    AddressSpace::Lock lock(space);
     SoftBackend iommu = backend();
-    space.UnmapAll(iommu);
+    AddressSpace space(arena_, space_, &iommu);
+    AddressSpace::Lock lock(space);
+    space.UnmapAll();
   }
 
   // Maps the registers as a program does.
