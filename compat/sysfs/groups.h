@@ -1,0 +1,73 @@
+// The machine's IOMMU groups, as sysfs shows them, with legacy VFIO's eyes.
+//
+// Everything is read anew at each call, so that what is plugged and bound meanwhile is seen.
+#ifndef COMPAT_SYSFS_GROUPS_H_
+#define COMPAT_SYSFS_GROUPS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace compat::sysfs {
+
+// Room for a device's or a driver's name, with its terminating zero.
+inline constexpr size_t kMaxName = 64;
+
+// A device of a group.
+struct GroupDevice {
+  char name[kMaxName];  // as in /sys/kernel/iommu_groups/N/devices: "0000:00:05.0", an mdev's UUID
+  char driver[kMaxName];  // the driver's name; empty: none
+  bool is_bridge;         // a PCI-to-PCI bridge (class 0x0604xx)
+  bool has_cdev;          // bound to a VFIO driver: vfio-dev/vfioN is there
+  uint32_t cdev;          // N of /dev/vfio/devices/vfioN; 0 without one
+};
+
+struct Group {
+  uint32_t number;
+  // The kernel made the group up for a device without an IOMMU: /dev/vfio/noiommu-N. Such a device
+  // has a name, vfioN, but no node in /dev/vfio/devices (vfio_device_add() of drivers/vfio/vfio.h).
+  bool is_noiommu;
+  // Whether no driver of the group's devices claims their DMA for the kernel:
+  // VFIO_GROUP_FLAGS_VIABLE.
+  //
+  // From Linux 5.19 on the driver core claims a device's group for every driver that does not set
+  // driver_managed_dma (pci_dma_configure() of drivers/pci/pci-driver.c,
+  // iommu_device_use_default_domain() of drivers/iommu/iommu.c), and
+  // iommu_group_dma_owner_claimed() is what legacy VFIO calls viable. VFIO's own drivers set it,
+  // and so do pcieport, pci-stub and fsl-pci. So a bridge on pcieport or on no driver does not
+  // spoil its group, but one on another driver (shpchp) does, as any device.
+  //
+  // Only an attempt to bind a device says for sure: another process may have claimed the group.
+  bool is_viable;
+  std::vector<GroupDevice> devices;  // in the order of their names
+};
+
+class Groups {
+ public:
+  // `root` stands in front of /sys: empty for the machine itself, a directory in tests. It must
+  // outlive this object.
+  explicit Groups(const char* root = "") : root_(root) {}
+
+  // The groups that have a device of VFIO's, ascending: what /dev/vfio/N lists.
+  std::vector<uint32_t> Numbers() const;
+
+  // Every group that the machine has, ascending.
+  std::vector<uint32_t> AllNumbers() const;
+
+  // Reads the group with this number into `group`. Returns false if there is no such group, or none
+  // of its devices is VFIO's.
+  bool Read(uint32_t number, Group& group) const;
+
+  // The same for any group: false only if there is none of this number.
+  bool ReadAny(uint32_t number, Group& group) const;
+
+ private:
+  GroupDevice ReadDevice(uint32_t group, const char* name) const;
+  bool IsNoiommu(const Group& group) const;
+
+  const char* root_;
+};
+
+}  // namespace compat::sysfs
+
+#endif  // COMPAT_SYSFS_GROUPS_H_
