@@ -1,4 +1,5 @@
-// What the file system view needs to know of the host.
+// What the file system view needs to know of the host: devices that are emulated, or groups of
+// devices that the machine has.
 #ifndef COMPAT_VFS_INVENTORY_H_
 #define COMPAT_VFS_INVENTORY_H_
 
@@ -27,9 +28,38 @@ struct DeviceView {
   bool bar_is_64bit[kPciBars];
 };
 
+// A group of the machine's own devices.
+struct GroupView {
+  uint32_t number;  // below kMaxGroups
+  bool is_noiommu;  // its node is named noiommu-N
+};
+
+// Of real groups, which the kernel numbers from 0 up, the view shows those below this number.
+inline constexpr uint32_t kMaxGroups = 1 << 20;
+
+// The groups of the machine's own devices.
+class RealGroups {
+ public:
+  virtual ~RealGroups() = default;
+
+  // Writes the group with the lowest number from `first` on. Returns false if there is none.
+  virtual bool Next(uint32_t first, GroupView* group) const = 0;
+  // Whether there can be containers.
+  virtual bool HasContainers() const = 0;
+
+  // Each writes, as a C string, the path of the real file whose owner and permissions the node has:
+  // what is opened in its place. PATH_MAX is always enough; empty if there is none.
+  virtual void ContainerFile(std::span<char> out) const = 0;
+  virtual void GroupFile(uint32_t number, std::span<char> out) const = 0;
+};
+
 class Inventory {
  public:
   virtual ~Inventory() = default;
+
+  // Null where devices are emulated. Otherwise the real /sys shows the devices; the view adds the
+  // nodes of their groups, and asks for nothing below.
+  virtual const RealGroups* real_groups() const { return nullptr; }
 
   virtual size_t device_count() const = 0;
   virtual DeviceView device(size_t index) const = 0;

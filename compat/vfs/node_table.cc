@@ -25,15 +25,25 @@ constexpr Row File(std::string_view pattern, ContentWriter writer) {
   return {.pattern = pattern, .kind = NodeKind::kFile, .write_content = writer};
 }
 
+constexpr Row For(Presence presence, Row row) {
+  row.presence = presence;
+  return row;
+}
+
+constexpr Row GivesWay(Row row) {
+  row.merging = Merging::kMerged;
+  return row;
+}
+
 // A directory stands before what is in it. Directories that a real host may have as well are merged
 // with it; a device and a group of ours hide a real one of the same name entirely.
 constexpr Row kPatterns[] = {
-    Directory(""),
-    Directory("/dev"),
-    Directory("/dev/vfio"),
-    Node("/dev/vfio/vfio", NodeKind::kContainer),
-    Node("/dev/vfio/{group}", NodeKind::kGroup),
-    Directory("/sys"),
+    For(Presence::kBoth, Directory("")),
+    For(Presence::kBoth, Directory("/dev")),
+    For(Presence::kBoth, Directory("/dev/vfio")),
+    For(Presence::kBoth, Node("/dev/vfio/vfio", NodeKind::kContainer)),
+    For(Presence::kBoth, Node("/dev/vfio/{group}", NodeKind::kGroup)),
+    For(Presence::kBoth, Directory("/sys")),
     Directory("/sys/bus"),
     Directory("/sys/bus/pci"),
     Directory("/sys/bus/pci/devices"),
@@ -76,11 +86,15 @@ constexpr Row kPatterns[] = {
     File("/sys/kernel/iommu_groups/{group}/reserved_regions",
          "0x00000000fee00000 0x00000000feefffff msi\n"),
     File("/sys/kernel/iommu_groups/{group}/type", "DMA\n"),
-    Directory("/sys/module"),
-    Directory("/sys/module/vfio"),
-    Directory("/sys/module/vfio/parameters"),
+    For(Presence::kBoth, Directory("/sys/module")),
+    For(Presence::kBoth, Directory("/sys/module/vfio")),
+    For(Presence::kBoth, Directory("/sys/module/vfio/parameters")),
+    // A kernel without CONFIG_VFIO_GROUP has neither this, which would be its only parameter, nor
+    // vfio_iommu_type1; what programs look for apart from that is there.
     File("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n"),
-    Directory("/sys/module/vfio_iommu_type1"),
+    For(Presence::kReal,
+        GivesWay(File("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n"))),
+    For(Presence::kBoth, Directory("/sys/module/vfio_iommu_type1")),
     Directory("/sys/module/vfio_pci"),
 };
 

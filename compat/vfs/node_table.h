@@ -24,18 +24,23 @@ enum class NodeKind : uint8_t {
 enum class Placeholder : uint8_t {
   kNone,    // itself
   kBus,     // "{bus}": a root bus with an emulated device on it, "pci0000:00"
-  kGroup,   // "{group}": the number of an emulated group, "7"
+  kGroup,   // "{group}": a group's number, "7"; of a real one, its node's name
   kDevice,  // "{device}": the address of an emulated device, "0000:00:05.0"
 };
 
-// Whether a directory also holds what the real one of the same path holds.
+// Whether a directory also holds what the real one of the same path holds, and a file gives way to
+// a real one.
 enum class Merging : uint8_t { kOpaque, kMerged };
+
+// Which devices a node is there for.
+enum class Presence : uint8_t { kEmulated, kReal, kBoth };
 
 struct Row {
   std::string_view pattern;  // absolute, without a slash at its end
   NodeKind kind = NodeKind::kNone;
-  Merging merging = Merging::kOpaque;  // kOpaque for everything but directories
-  std::string_view text = {};          // a link's target (a pattern too), or a file's whole content
+  Merging merging = Merging::kOpaque;
+  Presence presence = Presence::kEmulated;
+  std::string_view text = {};  // a link's target (a pattern too), or a file's whole content
   ContentWriter write_content = nullptr;  // a file's content where it depends on the device
   // Derived from the pattern:
   uint8_t parent = 0;                            // the row of its directory; the root's is the root

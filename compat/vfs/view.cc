@@ -2,14 +2,21 @@
 
 #include <sys/stat.h>
 
+#include <charconv>
+#include <system_error>
+
 #include "compat/vfs/text.h"
 
 namespace compat::vfs {
 namespace {
 
 // A NodeId is 1 + its row, and the device that its placeholders are filled from: the first one that
-// fills them the same, so that a node has one number.
+// fills them the same, so that a node has one number. Where groups are real, a group's number
+// stands for the device, so that what is plugged and unplugged changes no other node's number.
 constexpr uint32_t kDeviceBits = 20;
+static_assert(kMaxGroups <= 1U << kDeviceBits);
+
+constexpr size_t kNoDevice = SIZE_MAX;
 
 constexpr NodeId MakeId(size_t row, size_t device) {
   return static_cast<NodeId>((row + 1) << kDeviceBits | device);
@@ -43,7 +50,15 @@ uint32_t ModeOf(NodeKind kind) {
   return 0;
 }
 
-void AppendFor(Placeholder placeholder, const DeviceView& device, Text* text) {
+// As vfio_create_group() of drivers/vfio/group.c names a group's node.
+constexpr std::string_view kNoiommuPrefix = "noiommu-";
+
+void AppendGroup(const GroupView& group, Text* text) {
+  if (group.is_noiommu) text->Append(kNoiommuPrefix);
+  text->Format("%u", group.number);
+}
+
+void AppendForDevice(Placeholder placeholder, const DeviceView& device, Text* text) {
   switch (placeholder) {
     case Placeholder::kNone:
       return;
@@ -95,7 +110,7 @@ Node View::Describe(NodeId id) const {
     case NodeKind::kGroup:
       node.major = kGroupMajor;
       node.minor = static_cast<uint32_t>(DeviceIndex(id));
-      node.group = inventory_.device(DeviceIndex(id)).group;
+      node.group = real_ != nullptr ? node.minor : inventory_.device(DeviceIndex(id)).group;
       break;
     default:
       break;
@@ -104,12 +119,43 @@ Node View::Describe(NodeId id) const {
 }
 
 NodeId View::Child(NodeId id, std::string_view name) const {
-  uint64_t cursor = 0;
-  Entry entry;
-  while (List(id, &cursor, &entry)) {
-    if (name == entry.name) return entry.id;
+  for (size_t row = 1; row < Rows().size(); ++row) {
+    if (Rows()[row].parent != RowIndex(id)) continue;
+    if (const NodeId child = ChildOfRow(id, row, name); child != kNoNode) return child;
   }
   return kNoNode;
+}
+
+NodeId View::ChildOfRow(NodeId id, size_t row_index, std::string_view name) const {
+  const Row& row = Rows()[row_index];
+  if (row.placeholder == Placeholder::kNone) {
+    return row.name == name && IsPresent(row) ? MakeId(row_index, DeviceIndex(id)) : kNoNode;
+  }
+  if (!IsPresent(row)) return kNoNode;
+  if (real_ != nullptr) return RealGroupNamed(row_index, name);
+  for (size_t device = NextDevice(id, row_index, 0); device != kNoDevice;
+       device = NextDevice(id, row_index, device + 1)) {
+    char buffer[NAME_MAX + 1];
+    Text text(buffer);
+    AppendName(row, device, &text);
+    if (text.view() == name) return MakeId(row_index, device);
+  }
+  return kNoNode;
+}
+
+// Asks for one group, where a listing would have to look at all.
+NodeId View::RealGroupNamed(size_t row, std::string_view name) const {
+  std::string_view digits = name;
+  if (digits.starts_with(kNoiommuPrefix)) digits.remove_prefix(kNoiommuPrefix.size());
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || number >= kMaxGroups) return kNoNode;
+  GroupView group;
+  if (!real_->Next(number, &group) || group.number != number) return kNoNode;
+  char buffer[NAME_MAX + 1];
+  Text text(buffer);
+  AppendGroup(group, &text);
+  return text.view() == name ? MakeId(row, number) : kNoNode;
 }
 
 NodeId View::Parent(NodeId id) const {
@@ -121,7 +167,7 @@ bool View::List(NodeId id, uint64_t* cursor, Entry* entry) const {
   size_t first_device = *cursor & ((1U << kDeviceBits) - 1);
   for (size_t row = *cursor >> kDeviceBits; row < Rows().size(); ++row, first_device = 0) {
     // The root is listed nowhere, though it is in itself.
-    if (row == 0 || Rows()[row].parent != RowIndex(id)) continue;
+    if (row == 0 || Rows()[row].parent != RowIndex(id) || !IsPresent(Rows()[row])) continue;
     if (ListRow(id, row, first_device, cursor, entry)) return true;
   }
   *cursor = static_cast<uint64_t>(Rows().size()) << kDeviceBits;
@@ -131,24 +177,37 @@ bool View::List(NodeId id, uint64_t* cursor, Entry* entry) const {
 // Lists the nodes of one row that are in directory `id`, from device `first_device` on.
 bool View::ListRow(NodeId id, size_t row, size_t first_device, uint64_t* cursor,
                    Entry* entry) const {
-  const Placeholder placeholder = Rows()[row].placeholder;
-  const bool is_fixed = placeholder == Placeholder::kNone;
-  const size_t last = is_fixed ? 1 : inventory_.device_count();
-  for (size_t each = first_device; each < last; ++each) {
-    const size_t device = is_fixed ? DeviceIndex(id) : each;
-    if (!is_fixed && (!SharesKey(RowOf(id).scope, device, DeviceIndex(id)) ||
-                      FirstWithKey(placeholder, device) != device)) {
-      continue;
-    }
-    Text name(entry->name);
-    AppendName(Rows()[row], device, &name);
-    entry->id = MakeId(row, device);
-    entry->kind = Rows()[row].kind;
-    entry->inode = InodeOf(entry->id);
-    *cursor = (static_cast<uint64_t>(row) << kDeviceBits) + each + 1;
-    return true;
+  const bool is_fixed = Rows()[row].placeholder == Placeholder::kNone;
+  if (is_fixed && first_device != 0) return false;
+  const size_t next = is_fixed ? 0 : NextDevice(id, row, first_device);
+  if (next == kNoDevice) return false;
+  const size_t device = is_fixed ? DeviceIndex(id) : next;
+  Text name(entry->name);
+  AppendName(Rows()[row], device, &name);
+  entry->id = MakeId(row, device);
+  entry->kind = Rows()[row].kind;
+  entry->inode = InodeOf(entry->id);
+  *cursor = (static_cast<uint64_t>(row) << kDeviceBits) + next + 1;
+  return true;
+}
+
+// The first device from `first_device` on that has a node of its own in row `row` of directory
+// `id`, or kNoDevice.
+size_t View::NextDevice(NodeId id, size_t row, size_t first_device) const {
+  if (real_ != nullptr) {
+    GroupView group;
+    const bool found = first_device < kMaxGroups &&
+                       real_->Next(static_cast<uint32_t>(first_device), &group) &&
+                       group.number < kMaxGroups;
+    return found ? group.number : kNoDevice;
   }
-  return false;
+  for (size_t device = first_device; device < inventory_.device_count(); ++device) {
+    if (SharesKey(RowOf(id).scope, device, DeviceIndex(id)) &&
+        FirstWithKey(Rows()[row].placeholder, device) == device) {
+      return device;
+    }
+  }
+  return kNoDevice;
 }
 
 size_t View::Path(NodeId id, std::span<char> out) const {
@@ -172,6 +231,22 @@ size_t View::Content(NodeId id, std::span<char> out) const {
   return text.view().size();
 }
 
+bool View::RealFile(NodeId id, std::span<char> out) const {
+  out[0] = '\0';
+  if (real_ == nullptr) return false;
+  if (Kind(id) == NodeKind::kContainer) real_->ContainerFile(out);
+  if (Kind(id) == NodeKind::kGroup) {
+    real_->GroupFile(static_cast<uint32_t>(DeviceIndex(id)), out);
+  }
+  return out[0] != '\0';
+}
+
+bool View::IsPresent(const Row& row) const {
+  const Presence absent = real_ != nullptr ? Presence::kEmulated : Presence::kReal;
+  if (row.presence == absent) return false;
+  return row.kind != NodeKind::kContainer || real_ == nullptr || real_->HasContainers();
+}
+
 // Whether two devices fill a placeholder with the same text.
 bool View::SharesKey(Placeholder scope, size_t device, size_t other) const {
   if (scope == Placeholder::kNone || device == other) return true;
@@ -190,7 +265,17 @@ size_t View::FirstWithKey(Placeholder scope, size_t device) const {
 
 void View::AppendName(const Row& row, size_t device, Text* text) const {
   if (row.placeholder == Placeholder::kNone) return text->Append(row.name);
-  AppendFor(row.placeholder, inventory_.device(device), text);
+  AppendFor(row.placeholder, device, text);
+}
+
+void View::AppendFor(Placeholder placeholder, size_t device, Text* text) const {
+  if (real_ == nullptr) return AppendForDevice(placeholder, inventory_.device(device), text);
+  const auto number = static_cast<uint32_t>(device);
+  GroupView group;
+  // One that has been taken away meanwhile still has its number.
+  if (!real_->Next(number, &group) || group.number != number)
+    group = {.number = number, .is_noiommu = false};
+  AppendGroup(group, text);
 }
 
 void View::AppendExpanded(std::string_view pattern, size_t device, Text* text) const {
@@ -200,7 +285,7 @@ void View::AppendExpanded(std::string_view pattern, size_t device, Text* text) c
     pattern.remove_prefix(brace);
     for (const auto& [name, placeholder] : kPlaceholders) {
       if (!pattern.starts_with(name)) continue;
-      AppendFor(placeholder, inventory_.device(device), text);
+      AppendFor(placeholder, device, text);
       pattern.remove_prefix(name.size());
       break;
     }

@@ -1,7 +1,9 @@
-// The view: which nodes the emulated devices add to the file system, and what is in them.
+// The view: which nodes emulated devices, or real groups, add to the file system, and what is in
+// them.
 //
 // Pure: nothing here looks at the real file system. A node is known by a number that packs its row
-// of the table and a device, so that a path need not be kept to remember a node.
+// of the table and a device or a real group's number, so that a path need not be kept to remember a
+// node.
 #ifndef COMPAT_VFS_VIEW_H_
 #define COMPAT_VFS_VIEW_H_
 
@@ -33,7 +35,7 @@ inline constexpr size_t kMaxNodePath = 256;
 struct Node {
   NodeId id = kNoNode;
   NodeKind kind = NodeKind::kNone;
-  bool merged = false;  // a directory that also holds what the real one of its path holds
+  bool merged = false;  // as View::IsMerged() says
   uint32_t mode = 0;    // with the file type, as in st_mode
   uint32_t major = 0;   // of a device node
   uint32_t minor = 0;   // of a device node
@@ -55,13 +57,15 @@ struct Entry {
 class View {
  public:
   // `inventory` must outlive the view, and have fewer than 1 << 20 devices.
-  explicit View(const Inventory& inventory) : inventory_(inventory) {}
+  explicit View(const Inventory& inventory)
+      : inventory_(inventory), real_(inventory.real_groups()) {}
 
   // The root directory.
   static NodeId Root();
 
   NodeKind Kind(NodeId id) const;
-  // Whether the node is a directory that also holds what the real one holds.
+  // Whether the node is a directory that also holds what the real one of its path holds, or a file
+  // that is there only if no real one is.
   bool IsMerged(NodeId id) const;
   Node Describe(NodeId id) const;
 
@@ -79,18 +83,28 @@ class View {
   size_t Path(NodeId id, std::span<char> out) const;
   size_t LinkTarget(NodeId id, std::span<char> out) const;
 
+  // Writes the path of the real file whose owner and permissions a container's or a real group's
+  // node has, as a C string (PATH_MAX is always enough). Returns false if it has its own.
+  bool RealFile(NodeId id, std::span<char> out) const;
+
   // Writes the content of file `id` into `out` (kMaxContent is always enough); returns its size.
   size_t Content(NodeId id, std::span<char> out) const;
 
  private:
+  bool IsPresent(const Row& row) const;
+  NodeId ChildOfRow(NodeId id, size_t row, std::string_view name) const;
+  NodeId RealGroupNamed(size_t row, std::string_view name) const;
   bool SharesKey(Placeholder scope, size_t device, size_t other) const;
   size_t FirstWithKey(Placeholder scope, size_t device) const;
   void AppendName(const Row& row, size_t device, Text* text) const;
+  void AppendFor(Placeholder placeholder, size_t device, Text* text) const;
   void AppendExpanded(std::string_view pattern, size_t device, Text* text) const;
+  size_t NextDevice(NodeId id, size_t row, size_t first_device) const;
   bool ListRow(NodeId id, size_t row, size_t first_device, uint64_t* cursor, Entry* entry) const;
   uint32_t CountLinks(NodeId id) const;
 
   const Inventory& inventory_;
+  const RealGroups* const real_;  // null where devices are emulated
 };
 
 }  // namespace compat::vfs

@@ -1,6 +1,9 @@
 // access(), faccessat(), euidaccess(), eaccess().
 #include <unistd.h>
 
+#include <cerrno>
+#include <climits>
+
 #include "compat/preload/next.h"
 #include "compat/preload/paths/routed_call.h"
 #include "ioas/base/system_call.h"
@@ -11,8 +14,12 @@ namespace {
 using AccessFunction = int(const char*, int);
 using FaccessatFunction = int(int, const char*, int, int);
 
-// Whether a node can be used as `mode` says: what opening it would allow. Returns 0 or -EACCES.
-int CheckAccess(vfs::NodeId node, int mode) {
+// Whether a node can be used as `mode` says: what opening it would allow. `next(dirfd, path)` asks
+// that of a real file. Returns 0 or a negated errno.
+template <typename NextCall>
+int CheckAccess(vfs::NodeId node, int mode, NextCall next) {
+  char real[PATH_MAX];
+  if (CurrentView().RealFile(node, real)) return next(AT_FDCWD, real) == 0 ? 0 : -errno;
   int allowed = R_OK;
   switch (CurrentView().Kind(node)) {
     case vfs::NodeKind::kContainer:
@@ -37,7 +44,7 @@ template <typename NextCall>
 int AccessPath(int dirfd, const char* path, int mode, int flags, NextCall next) {
   if (!IsValidMode(mode)) return next(dirfd, path);
   return RoutedCall(dirfd, path, (flags & AT_SYMLINK_NOFOLLOW) == 0, next,
-                    [mode](vfs::NodeId node) { return CheckAccess(node, mode); });
+                    [mode, next](vfs::NodeId node) { return CheckAccess(node, mode, next); });
 }
 
 template <FunctionName kName>

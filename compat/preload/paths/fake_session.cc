@@ -26,6 +26,7 @@ constexpr int kDevice = 2;
 constexpr int kFirstGroup = 3;
 std::atomic<int> kinds[kDescriptors];
 std::atomic<int> configured{-1};
+std::atomic<const vfs::Inventory*> inventory{nullptr};
 
 int MakeDescriptor(int kind, int flags) {
   const int fd = eventfd(0, (flags & O_CLOEXEC) != 0 ? EFD_CLOEXEC : 0);
@@ -47,8 +48,11 @@ void SetConfigured(bool is_configured) { configured = is_configured ? 1 : 0; }
 
 const vfs::Inventory* EmulatedDevices() {
   static const vfs::FakeInventory kInventory;
-  return &kInventory;
+  const vfs::Inventory* const chosen = inventory;
+  return chosen != nullptr ? chosen : &kInventory;
 }
+
+void SetInventory(const vfs::Inventory* chosen) { inventory = chosen; }
 
 int OpenContainer(int flags) { return MakeDescriptor(kContainer, flags); }
 

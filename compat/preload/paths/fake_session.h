@@ -3,10 +3,15 @@
 #ifndef COMPAT_PRELOAD_PATHS_FAKE_SESSION_H_
 #define COMPAT_PRELOAD_PATHS_FAKE_SESSION_H_
 
+#include "compat/vfs/inventory.h"
+
 namespace compat::preload {
 
 // Makes a descriptor that shows itself as "anon_inode:[vfio-device]".
 int OpenFakeDevice();
+
+// What EmulatedDevices() returns; the fake inventory at the start, and for null.
+void SetInventory(const vfs::Inventory* inventory);
 
 // Whether Configured() says so. True at the start, unless the environment variable
 // VFIO_COMPAT_TEST_OFF is set.

@@ -3,6 +3,9 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
 
 #include "compat/preload/paths/descriptor_nodes.h"
 #include "compat/preload/paths/route.h"
@@ -14,6 +17,58 @@ namespace {
 
 constexpr mode_t kAnonymousInodeMode = 0600;  // no file type: fs/anon_inodes.c
 
+constexpr mode_t kPermissions = 07777;
+
+// Whose a node is and who may use it: as the real file that is opened in its place, if there is
+// one.
+void FillOwner(const vfs::View& view, const vfs::Node& node, struct stat* status) {
+  char path[PATH_MAX];
+  struct stat real;
+  if (view.RealFile(node.id, path) &&
+      ioas::SystemCall(SYS_newfstatat, AT_FDCWD, path, &real, 0) == 0) {
+    status->st_mode = (node.mode & ~kPermissions) | (real.st_mode & kPermissions);
+    status->st_uid = real.st_uid;
+    status->st_gid = real.st_gid;
+    return;
+  }
+  const bool is_group = node.kind == vfs::NodeKind::kGroup;
+  status->st_mode = node.mode;
+  status->st_uid = is_group ? static_cast<uid_t>(ioas::SystemCall(SYS_geteuid)) : 0;
+  status->st_gid = is_group ? static_cast<gid_t>(ioas::SystemCall(SYS_getegid)) : 0;
+}
+
+// A group whose devices have been taken away: its node is gone, the open file is not. `path` is
+// what the descriptor shows itself as.
+void DescribeGoneGroup(const char* path, struct stat* status) {
+  const char* const digits = std::strpbrk(path, "0123456789");
+  const unsigned long number = digits != nullptr ? std::strtoul(digits, nullptr, 10) : 0;
+  status->st_mode = S_IFCHR | 0600;
+  status->st_rdev = makedev(vfs::kGroupMajor, number);
+  status->st_nlink = 0;
+}
+
+void DescribeDevice(struct stat* status) {
+  status->st_mode = kAnonymousInodeMode;
+  status->st_rdev = 0;
+  status->st_nlink = 1;
+}
+
+// Describes a descriptor of the library's, which shows itself as `path`.
+void DescribeShown(const char* path, struct stat* status) {
+  vfs::Resolution resolution;
+  if (Route(AT_FDCWD, path, true, &resolution) == Destination::kNode) {
+    *status = StatOfNode(resolution.node);
+    return;
+  }
+  if (path[0] == '/') {
+    DescribeGoneGroup(path, status);
+  } else {
+    DescribeDevice(status);
+  }
+  status->st_size = 0;
+  status->st_blocks = 0;
+}
+
 statx_timestamp ToStatxTime(const timespec& time) {
   return {.tv_sec = time.tv_sec, .tv_nsec = static_cast<uint32_t>(time.tv_nsec), .__reserved = 0};
 }
@@ -21,18 +76,16 @@ statx_timestamp ToStatxTime(const timespec& time) {
 }  // namespace
 
 struct stat StatOfNode(vfs::NodeId id) {
-  const vfs::Node node = CurrentView().Describe(id);
+  const vfs::View view = CurrentView();
+  const vfs::Node node = view.Describe(id);
   struct stat status = {};
   ioas::SystemCall(SYS_newfstatat, AT_FDCWD, node.in_dev ? "/dev" : "/sys", &status, 0);
   status.st_ino = node.inode;
-  status.st_mode = node.mode;
+  FillOwner(view, node, &status);
   status.st_nlink = node.links;
   status.st_size = static_cast<off_t>(node.size);
   status.st_blocks = 0;
   status.st_rdev = makedev(node.major, node.minor);
-  const bool is_group = node.kind == vfs::NodeKind::kGroup;
-  status.st_uid = is_group ? static_cast<uid_t>(ioas::SystemCall(SYS_geteuid)) : 0;
-  status.st_gid = is_group ? static_cast<gid_t>(ioas::SystemCall(SYS_getegid)) : 0;
   return status;
 }
 
@@ -45,16 +98,7 @@ bool StatOfDescriptor(int fd, struct stat* status) {
     *status = StatOfNode(remembered.node);
   } else if (DescriptorPath(fd, path, sizeof(path))) {
     is_ours = true;
-    vfs::Resolution resolution;
-    if (Route(AT_FDCWD, path, true, &resolution) == Destination::kNode) {
-      *status = StatOfNode(resolution.node);
-    } else {
-      status->st_mode = kAnonymousInodeMode;
-      status->st_nlink = 1;
-      status->st_rdev = 0;
-      status->st_size = 0;
-      status->st_blocks = 0;
-    }
+    DescribeShown(path, status);
   }
   errno = saved_errno;
   return is_ours;

@@ -1,0 +1,42 @@
+// The machine's own groups for the file system view.
+#ifndef COMPAT_PRELOAD_PATHS_KERNEL_GROUPS_H_
+#define COMPAT_PRELOAD_PATHS_KERNEL_GROUPS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "compat/sysfs/groups.h"
+#include "compat/vfs/inventory.h"
+
+namespace compat::preload {
+
+// Looks at sysfs at each question, so that devices may be plugged and bound at any time. A group's
+// node has the owner and permissions of its first device's node in /dev/vfio/devices, and the
+// container's those of /dev/iommu: open() opens these, so that stat() and access() agree with it.
+class KernelInventory final : public vfs::Inventory, private vfs::RealGroups {
+ public:
+  // `root` stands in front of /sys and /dev: empty but in tests. It must outlive this object.
+  explicit KernelInventory(const char* root) : root_(root), groups_(root) {}
+
+  const vfs::RealGroups* real_groups() const override { return this; }
+  size_t device_count() const override { return 0; }
+  vfs::DeviceView device(size_t /*index*/) const override { return {}; }
+  size_t ReadConfig(size_t /*index*/, std::span<std::byte> /*data*/) const override { return 0; }
+
+ private:
+  bool Next(uint32_t first, vfs::GroupView* group) const override;
+  bool HasContainers() const override;
+  void ContainerFile(std::span<char> out) const override;
+  void GroupFile(uint32_t number, std::span<char> out) const override;
+
+  const char* root_;
+  sysfs::Groups groups_;
+};
+
+// The groups of the machine that this process runs on.
+const vfs::Inventory& KernelGroups();
+
+}  // namespace compat::preload
+
+#endif  // COMPAT_PRELOAD_PATHS_KERNEL_GROUPS_H_
