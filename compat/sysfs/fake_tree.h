@@ -15,8 +15,6 @@ namespace compat::sysfs {
 class FakeTree {
  public:
   FakeTree() {
-    const char* const directory = std::getenv("TEST_TMPDIR");
-    root_ = std::string(directory != nullptr ? directory : "/tmp") + "/fake_tree_XXXXXX";
     if (mkdtemp(root_.data()) == nullptr) std::abort();
   }
   ~FakeTree() { std::filesystem::remove_all(root_); }
@@ -73,7 +71,8 @@ class FakeTree {
     std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
   }
 
-  std::string root_;
+  // Where other users can get to it, unlike Bazel's own directory for tests.
+  std::string root_ = "/tmp/vfio_compat_fake_tree_XXXXXX";
 };
 
 }  // namespace compat::sysfs
