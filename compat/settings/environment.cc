@@ -62,6 +62,11 @@ std::string CheckDevices(std::vector<DeviceSettings>& devices) {
   return problem.empty() ? problem : Blame(kDevicesVariable, problem);
 }
 
+std::string CheckBackend(const Settings& settings) {
+  const std::string problem = BackendConflict(settings);
+  return problem.empty() ? problem : Blame(kBackendVariable, problem);
+}
+
 template <typename Element>
 std::string WriteList(const char* variable, const std::vector<Element>& list) {
   std::string assignment = std::string(variable) + "=";
@@ -89,6 +94,7 @@ Parsed<Settings> FromEnvironment() {
   if (problem.empty()) problem = ReadScalar(kLogFileVariable, ParsePath, settings.log_file);
   if (problem.empty()) problem = ReadScalar(kHostVariable, ParsePath, settings.host);
   if (problem.empty()) problem = ReadScalar(kSummaryVariable, ParseSwitch, settings.summary);
+  if (problem.empty()) problem = CheckBackend(settings);
   if (!problem.empty()) return Refusal{problem};
   return settings;
 }

@@ -76,6 +76,12 @@ TEST_F(EnvironmentTest, RefusalsNameTheVariable) {
             std::string::npos);
 }
 
+TEST_F(EnvironmentTest, EmulatedDevicesAreNotTheKernels) {
+  setenv(kDevicesVariable, "nvme,addr=00:05.0,image=/a", 1);
+  setenv(kBackendVariable, "kernel", 1);
+  EXPECT_EQ(FromEnvironment().message().find(kBackendVariable), 0u);
+}
+
 TEST_F(EnvironmentTest, ReadsWhatItWrites) {
   Settings settings;
   settings.backend = Backend::kSoft;

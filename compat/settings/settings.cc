@@ -14,7 +14,8 @@ struct Named {
   Value value;
 };
 
-constexpr Named<Backend> kBackends[] = {{"auto", Backend::kAuto}, {"soft", Backend::kSoft}};
+constexpr Named<Backend> kBackends[] = {
+    {"auto", Backend::kAuto}, {"kernel", Backend::kKernel}, {"soft", Backend::kSoft}};
 
 constexpr Named<LogLevel> kLogLevels[] = {{"error", LogLevel::kError},
                                           {"warning", LogLevel::kWarning},
@@ -152,6 +153,22 @@ std::string ToString(const DeviceSettings& device) {
 
 std::string ToString(const FaultRange& range) {
   return "iova=" + HexNumber(range.first) + "-" + HexNumber(range.last);
+}
+
+Backend ResolveBackend(const Settings& settings) {
+  if (settings.backend != Backend::kAuto) return settings.backend;
+  return settings.devices.empty() ? Backend::kKernel : Backend::kSoft;
+}
+
+std::string BackendConflict(const Settings& settings) {
+  if (ResolveBackend(settings) != Backend::kKernel) return "";
+  if (!settings.devices.empty()) {
+    return "emulated devices need the backend soft (or auto): the kernel has the machine's own";
+  }
+  if (!settings.faults.empty()) {
+    return "ranges that are refused need the backend soft: the kernel's IOMMU takes none";
+  }
+  return "";
 }
 
 std::string AssignGroups(std::vector<DeviceSettings>& devices) {

@@ -14,8 +14,9 @@ namespace compat::settings {
 
 // Where a container's DMA goes.
 enum class Backend {
-  kAuto,  // the best that the machine has
-  kSoft,  // the software IOMMU
+  kAuto,    // the software IOMMU if devices are named, the kernel's otherwise
+  kKernel,  // the kernel's IOMMU, by /dev/iommu, with the machine's own devices
+  kSoft,    // the software IOMMU, with emulated devices
 };
 
 // What is logged: everything up to and including the level.
@@ -52,7 +53,7 @@ struct Settings {
   bool summary = false;  // print what happened at the end
 };
 
-// Parses "auto" or "soft".
+// Parses "auto", "kernel" or "soft".
 Parsed<Backend> ParseBackend(std::string_view text);
 
 // Parses "error", "warning", "info" or "debug".
@@ -71,6 +72,13 @@ std::string_view ToString(Backend backend);
 std::string_view ToString(LogLevel level);
 std::string ToString(const DeviceSettings& device);
 std::string ToString(const FaultRange& range);
+
+// The backend that the settings choose: kKernel or kSoft.
+Backend ResolveBackend(const Settings& settings);
+
+// Why the settings do not go together with the backend that they choose (the kernel has no emulated
+// devices and refuses no IOVAs of one's choice), or an empty string. One line.
+std::string BackendConflict(const Settings& settings);
 
 // Gives each device that has no group the lowest number that no other device has. Returns why the
 // devices cannot be had together (two at one address), or an empty string.

@@ -75,7 +75,36 @@ TEST(ParseFaultTest, SaysWhatIsWrong) {
 
 TEST(ParseBackendTest, ListsWhatThereIs) {
   EXPECT_EQ(*ParseBackend("soft"), Backend::kSoft);
-  EXPECT_EQ(ParseBackend("hard").message(), "'hard' is not a backend: expected auto or soft");
+  EXPECT_EQ(ParseBackend("hard").message(),
+            "'hard' is not a backend: expected auto, kernel or soft");
+  for (const std::string_view name : {"auto", "kernel", "soft"}) {
+    EXPECT_EQ(ToString(*ParseBackend(name)), name);
+  }
+}
+
+TEST(ResolveBackendTest, AutoIsTheKernelUnlessDevicesAreEmulated) {
+  Settings settings;
+  EXPECT_EQ(ResolveBackend(settings), Backend::kKernel);
+  settings.devices.emplace_back();
+  EXPECT_EQ(ResolveBackend(settings), Backend::kSoft);
+  settings.backend = Backend::kKernel;
+  EXPECT_EQ(ResolveBackend(settings), Backend::kKernel);
+  settings = Settings();
+  settings.backend = Backend::kSoft;
+  EXPECT_EQ(ResolveBackend(settings), Backend::kSoft);
+}
+
+TEST(BackendConflictTest, WhatIsEmulatedIsNotTheKernels) {
+  Settings settings;
+  EXPECT_EQ(BackendConflict(settings), "");
+  settings.faults = {{0, 4095}};
+  EXPECT_NE(BackendConflict(settings).find("refused"), std::string::npos);
+  settings.devices.emplace_back();
+  EXPECT_EQ(BackendConflict(settings), "");
+  settings.backend = Backend::kKernel;
+  EXPECT_NE(BackendConflict(settings).find("emulated devices"), std::string::npos);
+  settings.backend = Backend::kSoft;
+  EXPECT_EQ(BackendConflict(settings), "");
 }
 
 TEST(ParseLogLevelTest, ListsWhatThereIs) {

@@ -19,17 +19,20 @@ constexpr char kExamples[] = R"(Examples:
       qemu-io -f raw -c 'write -P 0xab 0 1M' nvme://0000:00:05.0/1
   vfio-compat run --summary --fault iova=0x7000000000-0x7fffffffff \
       --device nvme,addr=05:00.0,image=disk.img,group=7 -- PROGRAM ARG...
+  vfio-compat run -- dpdk-testpmd -a 0000:00:03.0 -- -i
   vfio-compat decode 18
   vfio-compat decode 0x3b71 --fd=container --type=type1v2 --json
 )";
 
 CLI::App* AddRun(CLI::App& app, RunOptions& options) {
   CLI::App* run = app.add_subcommand(
-      "run", "Run the program behind -- on a software host with emulated devices");
+      "run", "Run the program behind -- on the machine's devices, by iommufd, or on emulated ones");
   run->add_option("--backend", options.backend,
-                  "Where DMA goes: auto (the best that the machine has) or soft");
+                  "Where DMA goes: kernel (the machine's devices, by /dev/iommu), soft (the "
+                  "emulated ones), or auto: soft if there is a --device, kernel otherwise");
   run->add_option("--device", options.devices,
-                  "nvme,addr=ADDRESS,image=FILE[,group=N][,block_size=512|4096]; once per device")
+                  "An emulated device: nvme,addr=ADDRESS,image=FILE[,group=N]"
+                  "[,block_size=512|4096]; once per device")
       ->allow_extra_args(false);
   run->add_option("--fault", options.faults,
                   "iova=FIRST-LAST: addresses that the software IOMMU refuses; once per range")

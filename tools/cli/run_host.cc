@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
 #include "compat/type1/type1.h"
 
@@ -16,6 +17,7 @@ namespace {
 class NoDescriptors final : public compat::vfio::Descriptors {
  public:
   ioas::Result<uint32_t> SlotOf(int /*fd*/) override { return 0U; }
+  int DescriptorOf(uint32_t /*slot*/) override { return -1; }
   void OnNew(int /*fd*/, uint32_t /*slot*/) override {}
 };
 
@@ -26,8 +28,11 @@ Failure RunHost::Create(compat::settings::Settings& settings) {
   // The name is how the library tells a host's descriptors from others.
   const int fd = memfd_create("vfio-compat-host", MFD_CLOEXEC);
   if (fd < 0) return {kUsage, std::string("run: no memory for the host: ") + std::strerror(errno)};
-  const auto host = compat::vfio::Host::Open(
-      fd, settings, {.personality = &compat::type1::Type1(), .descriptors = &no_descriptors});
+  static compat::soft::SoftPlatform platform;
+  const auto host = compat::vfio::Host::Open(fd, settings,
+                                             {.personality = &compat::type1::Type1(),
+                                              .descriptors = &no_descriptors,
+                                              .platform = &platform});
   if (!host.ok()) {
     return {kUsage, std::string("run: no host can be made of this: ") + host.error().reason};
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compat/settings/text.h"
+#include "tools/cli/iommu_node.h"
 
 namespace tools::cli {
 namespace {
@@ -67,6 +68,18 @@ Failure CheckImage(DeviceSettings& device) {
   return {};
 }
 
+// Checks that the backend is to be had, and with these devices.
+Failure CheckBackend(const Settings& settings) {
+  const std::string conflict = compat::settings::BackendConflict(settings);
+  if (!conflict.empty()) return Usage(conflict);
+  if (ResolveBackend(settings) != compat::settings::Backend::kKernel) return {};
+  const IommuNode node = TryIommuNode("");
+  if (node.opens) return {};
+  return Usage(std::string(kIommuNode) + ": " + node.finding + " (" + node.remedy +
+               "); for the software host instead, name a device: --device "
+               "nvme,addr=0000:00:05.0,image=FILE");
+}
+
 }  // namespace
 
 Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
@@ -82,6 +95,8 @@ Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
 
   const std::string conflict = compat::settings::AssignGroups(settings.devices);
   if (!conflict.empty()) return Usage(conflict);
+  failure = CheckBackend(settings);
+  if (failure) return failure;
   for (DeviceSettings& device : settings.devices) {
     if (Failure bad_image = CheckImage(device)) return bad_image;
   }

@@ -8,8 +8,8 @@
 
 namespace tools::cli {
 
-// Parses the options into `settings` and checks that each image can be opened. Images become
-// absolute paths. kUsage with what is wrong.
+// Parses the options into `settings` and checks that each image, or /dev/iommu for the kernel
+// backend, can be opened. Images become absolute paths. kUsage with what is wrong.
 Failure ReadRunSettings(const RunOptions& options, compat::settings::Settings& settings);
 
 }  // namespace tools::cli

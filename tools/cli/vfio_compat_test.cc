@@ -87,6 +87,21 @@ TEST_F(VfioCompatTest, BadOptionValuesAreRefused) {
   Refused(2, "above the last one", {"run", "--fault=iova=2-1", "--", "true"});
 }
 
+TEST_F(VfioCompatTest, EmulatedDevicesAreNotTheKernels) {
+  Refused(2, "emulated devices need the backend soft",
+          {"run", "--backend=kernel", "--device", device(), "--", "true"});
+  Refused(2, "ranges that are refused need the backend soft",
+          {"run", "--fault=iova=0-4095", "--", "true"});
+}
+
+TEST_F(VfioCompatTest, WithoutDevicesAndIommufdTheSoftwareHostIsPointedOut) {
+  if (access("/dev/iommu", F_OK) == 0) GTEST_SKIP() << "the machine has /dev/iommu";
+  for (const char* backend : {"--backend=auto", "--backend=kernel"}) {
+    Refused(2, "/dev/iommu: No such file", {"run", backend, "--", "true"});
+    Refused(2, "--device nvme,addr=", {"run", backend, "--", "true"});
+  }
+}
+
 TEST_F(VfioCompatTest, AnAddressGivenTwiceIsRefused) {
   Refused(2, "two devices have the address 0000:00:05.0",
           {"run", "--device", device(), "--device", device(), "--", "true"});
@@ -103,24 +118,26 @@ TEST_F(VfioCompatTest, ImagesThatCannotBeDisksAreRefused) {
 
 TEST_F(VfioCompatTest, AMissingLibraryIsRefused) {
   unlink(library().c_str());
-  Refused(2, "libvfio_compat.so: No such file", {"run", "--", "true"});
+  Refused(2, "libvfio_compat.so: No such file", {"run", "--backend=soft", "--", "true"});
 }
 
 TEST_F(VfioCompatTest, AProgramThatDoesNotExistIs127) {
-  Refused(127, "no_such_program: program not found", {"run", "--", "no_such_program"});
-  Refused(127, "No such file", {"run", "--", File("missing")});
+  Refused(127, "no_such_program: program not found",
+          {"run", "--backend=soft", "--", "no_such_program"});
+  Refused(127, "No such file", {"run", "--backend=soft", "--", File("missing")});
 }
 
 TEST_F(VfioCompatTest, AProgramThatCannotBeExecutedIs126) {
-  Refused(126, "Permission denied", {"run", "--", image()});
-  Refused(126, "is a directory", {"run", "--", "/tmp"});
+  Refused(126, "Permission denied", {"run", "--backend=soft", "--", image()});
+  Refused(126, "is a directory", {"run", "--backend=soft", "--", "/tmp"});
   chmod(image().c_str(), 0755);
-  Refused(126, "neither an ELF program nor a script", {"run", "--", image()});
+  Refused(126, "neither an ELF program nor a script", {"run", "--backend=soft", "--", image()});
 }
 
 TEST_F(VfioCompatTest, AStaticProgramIsOutOfReach) {
   const std::string program = tests::Runfile("tools/cli/testing/static_program.bin");
-  Refused(126, "is statically linked: LD_PRELOAD cannot reach it", {"run", "--", program});
+  Refused(126, "is statically linked: LD_PRELOAD cannot reach it",
+          {"run", "--backend=soft", "--", program});
 }
 
 TEST_F(VfioCompatTest, AScriptIsAsReachableAsItsInterpreter) {
@@ -128,9 +145,9 @@ TEST_F(VfioCompatTest, AScriptIsAsReachableAsItsInterpreter) {
   tests::WriteFile(File("script"), "#! " + program + " -x\n");
   chmod(File("script").c_str(), 0755);
   Refused(126, "its interpreter " + program + ": is statically linked",
-          {"run", "--", File("script")});
+          {"run", "--backend=soft", "--", File("script")});
   tests::WriteFile(File("script"), "#!/bin/sh\nexit 5\n");
-  EXPECT_EQ(Call({"run", "--", File("script")}).status, 5);
+  EXPECT_EQ(Call({"run", "--backend=soft", "--", File("script")}).status, 5);
 }
 
 TEST_F(VfioCompatTest, ASetUserIdProgramIsOutOfReach) {
@@ -140,20 +157,23 @@ TEST_F(VfioCompatTest, ASetUserIdProgramIsOutOfReach) {
     GTEST_SKIP() << "only root can give files away";
   }
   chmod(program.c_str(), 04755);
-  Refused(126, "is set-user-ID: LD_PRELOAD cannot reach it", {"run", "--", program});
+  Refused(126, "is set-user-ID: LD_PRELOAD cannot reach it",
+          {"run", "--backend=soft", "--", program});
   chmod(program.c_str(), 02755);
-  Refused(126, "is set-group-ID: LD_PRELOAD cannot reach it", {"run", "--", program});
+  Refused(126, "is set-group-ID: LD_PRELOAD cannot reach it",
+          {"run", "--backend=soft", "--", program});
 }
 
 TEST_F(VfioCompatTest, ExitStatusIsTheProgramsOwn) {
-  EXPECT_EQ(Call({"run", "--", "true"}).status, 0);
-  EXPECT_EQ(Call({"run", "--", "sh", "-c", "exit 42"}).status, 42);
-  EXPECT_EQ(Call({"run", "--", "sh", "-c", "kill -TERM $$"}).status, 128 + SIGTERM);
+  EXPECT_EQ(Call({"run", "--backend=soft", "--", "true"}).status, 0);
+  EXPECT_EQ(Call({"run", "--backend=soft", "--", "sh", "-c", "exit 42"}).status, 42);
+  EXPECT_EQ(Call({"run", "--backend=soft", "--", "sh", "-c", "kill -TERM $$"}).status,
+            128 + SIGTERM);
 }
 
 TEST_F(VfioCompatTest, ArgumentsReachTheProgramAsTheyAre) {
-  const CommandResult result =
-      Call({"run", "--", "sh", "-c", "printf '%s|' \"$@\"", "sh", "--log=x", "--", "a b", ""});
+  const CommandResult result = Call({"run", "--backend=soft", "--", "sh", "-c",
+                                     "printf '%s|' \"$@\"", "sh", "--log=x", "--", "a b", ""});
   EXPECT_EQ(result.output, "--log=x|--|a b||");
 }
 
@@ -172,7 +192,7 @@ TEST_F(VfioCompatTest, TheProgramFindsTheSettingsInItsEnvironment) {
 
 TEST_F(VfioCompatTest, SignalsReachTheProgram) {
   const std::string script = "'" + CommandLineTool() +
-                             "' run -- sh -c 'trap \"exit 9\" TERM; echo ready; "
+                             "' run --backend=soft -- sh -c 'trap \"exit 9\" TERM; echo ready; "
                              "while :; do sleep 0.01; done' > '" +
                              File("out") +
                              "' & "
