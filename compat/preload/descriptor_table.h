@@ -24,10 +24,14 @@ inline uint32_t SlotOf(int fd) {
 // Makes `fd` stand for `slot`; 0 forgets it. Returns false if `fd` is beyond the table.
 bool SetSlot(int fd, uint32_t slot);
 
+// No descriptor above this one has ever been in the table.
+extern std::atomic<uint32_t> g_highest_descriptor;
+
 // Calls `function(fd)` for each of the library's descriptors in [first, last].
 template <typename Function>
 void ForEachDescriptor(uint32_t first, uint32_t last, Function function) {
-  for (uint32_t fd = first; fd <= last && fd < kMaxDescriptors; ++fd) {
+  const uint32_t highest = g_highest_descriptor.load(std::memory_order_relaxed);
+  for (uint32_t fd = first; fd <= last && fd <= highest; ++fd) {
     if (SlotOf(static_cast<int>(fd)) != 0) function(static_cast<int>(fd));
   }
 }

@@ -32,7 +32,7 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
   }
   OwnMemory memory;
   const int saved_errno = errno;
-  const ioas::Result<long> result = OpenedHost()->Ioctl(slot, request, argument, memory);
+  const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, request, argument, memory);
   errno = saved_errno;
   if (result.ok()) return static_cast<int>(*result);
   return Fail(NameOf(request), fd, result.error());

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "compat/preload/descriptor_table.h"
@@ -15,6 +16,7 @@
 #include "compat/preload/private_lock.h"
 #include "compat/preload/session.h"
 #include "compat/settings/environment.h"
+#include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
 #include "compat/type1/type1.h"
 #include "ioas/base/system_call.h"
@@ -37,6 +39,13 @@ class ProcessDescriptors final : public vfio::Descriptors {
     if (flags < 0) return ioas::Error{static_cast<int>(-flags), "not an open descriptor"};
     const uint32_t slot = VerifiedSlotOf(fd);
     return slot != 0 || !Adopt(fd) ? slot : preload::SlotOf(fd);
+  }
+  int DescriptorOf(uint32_t slot) override {
+    int found = -1;
+    ForEachDescriptor(0, kMaxDescriptors - 1, [&](int fd) {
+      if (found < 0 && preload::SlotOf(fd) == slot && VerifiedSlotOf(fd) == slot) found = fd;
+    });
+    return found;
   }
   void OnNew(int fd, uint32_t slot) override { SetSlot(fd, slot); }
 };
@@ -68,6 +77,10 @@ vfio::Host* Fail(const char* what, int error, const char* reason) {
   return nullptr;
 }
 
+vfio::Platform* NewPlatform(const settings::Settings& /*settings*/) {
+  return new (std::nothrow) soft::SoftPlatform;
+}
+
 // Opens the host in the file `fd`, which becomes the library's.
 vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   if (fd < 0)
@@ -75,9 +88,14 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
   if (!hidden.ok())
     return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
+  // Programs keep their host, and so its platform, as long as they run.
+  vfio::Platform* const platform = NewPlatform(settings);
+  if (platform == nullptr) return Fail("cannot make the host", ENOMEM, "no memory");
   const auto host = vfio::Host::Open(
-      *hidden, settings, {.personality = &type1::Type1(), .descriptors = &g_descriptors});
+      *hidden, settings,
+      {.personality = &type1::Type1(), .descriptors = &g_descriptors, .platform = platform});
   if (!host.ok()) {
+    delete platform;
     ioas::soft::CloseHidden(*hidden);
     return Fail("cannot open the host", host.error().code, host.error().reason);
   }
@@ -137,7 +155,7 @@ uint32_t VerifiedSlotOf(int fd) {
   const uint32_t slot = SlotOf(fd);
   vfio::Host* host = OpenedHost();
   if (slot == 0 || host == nullptr) return 0;
-  const ioas::Result<uint32_t> found = host->files().SlotOf(fd);
+  const ioas::Result<uint32_t> found = host->SlotOf(fd);
   if (found.ok() && *found == slot) return slot;
   SetSlot(fd, found.ok() ? *found : 0);
   return found.ok() ? *found : 0;
@@ -155,7 +173,7 @@ bool Adopt(int fd) {
     }
   }
   if (host == nullptr) return false;
-  const ioas::Result<uint32_t> slot = host->files().SlotOf(fd);
+  const ioas::Result<uint32_t> slot = host->SlotOf(fd);
   return slot.ok() && *slot != 0 && SetSlot(fd, *slot);
 }
 

@@ -10,6 +10,7 @@
 #include "compat/preload/log.h"
 #include "compat/preload/process_host.h"
 #include "compat/settings/environment.h"
+#include "compat/soft/soft_platform.h"
 #include "ioas/soft/soft_device.h"
 
 namespace compat::preload {
@@ -30,15 +31,14 @@ class HostInventory final : public vfs::Inventory {
     view.device = address.device;
     view.function = address.function;
     view.group = host.state().groups[state.group].number;
-    if (const ioas::soft::SoftDevice* device = host.device(static_cast<uint32_t>(index));
-        device != nullptr) {
+    if (const ioas::soft::SoftDevice* device = Device(index); device != nullptr) {
       Describe(*device, view);
     }
     return view;
   }
 
   size_t ReadConfig(size_t index, std::span<std::byte> data) const override {
-    ioas::soft::SoftDevice* device = OpenedHost()->device(static_cast<uint32_t>(index));
+    ioas::soft::SoftDevice* device = Device(index);
     if (device == nullptr) return 0;
     const size_t size = std::min<size_t>(data.size(), device->config_size());
     device->ReadConfig(0, data.first(size));
@@ -46,6 +46,11 @@ class HostInventory final : public vfs::Inventory {
   }
 
  private:
+  static ioas::soft::SoftDevice* Device(size_t index) {
+    // Only a software host has devices of its own to show.
+    auto& platform = static_cast<soft::SoftPlatform&>(OpenedHost()->platform());
+    return platform.device(static_cast<uint32_t>(index));
+  }
   static void Describe(const ioas::soft::SoftDevice& device, vfs::DeviceView& view) {
     const ioas::soft::DeviceIdentity& identity = device.identity();
     view.vendor_id = identity.vendor_id;

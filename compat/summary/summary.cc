@@ -99,7 +99,8 @@ std::string Summarize(vfio::Host& host) {
   const std::vector<ContainerRecord> containers = Containers(host);
   for (const ContainerRecord& container : containers) AppendContainer(text, container);
   if (containers.empty()) AppendLine(text, "no container had an IOMMU");
-  AppendFaults(text, host.arena().Get(host.state().soft)->faults());
+  // The kernel reports the faults of real devices in its own log.
+  if (host.state().soft) AppendFaults(text, host.arena().Get(host.state().soft)->faults());
   return text;
 }
 

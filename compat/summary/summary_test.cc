@@ -4,7 +4,7 @@
 
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_numbers.h"
-#include "compat/vfio/test_host.h"
+#include "compat/soft/test_host.h"
 #include "ioas/soft/faults.h"
 #include "ioas/soft/soft_host.h"
 
@@ -12,13 +12,13 @@ namespace compat::summary {
 namespace {
 
 TEST(SummaryTest, AHostThatDidNothingSaysSo) {
-  vfio::TestHost host;
+  soft::TestHost host;
   EXPECT_EQ(Summarize(host.host()),
             "vfio-compat: summary\nno container had an IOMMU\nDMA faults: 0\n");
 }
 
 TEST(SummaryTest, LivingAndEndedContainersAreListedInTheirOrder) {
-  vfio::TestHost host;
+  soft::TestHost host;
   int group = -1;
   const int first = host.ContainerOfType(1, group);
   const int first_group = group;
@@ -44,7 +44,7 @@ TEST(SummaryTest, LivingAndEndedContainersAreListedInTheirOrder) {
 }
 
 TEST(SummaryTest, UnknownCallsAreNamedWhereTheNumberMeansSomethingElsewhere) {
-  vfio::TestHost host;
+  soft::TestHost host;
   int group = -1;
   const int container = host.ContainerOfType(3, group);
   EXPECT_EQ(host.Ioctl(container, ';' << 8 | 120, uint64_t{0}), -ENOTTY);
@@ -53,7 +53,7 @@ TEST(SummaryTest, UnknownCallsAreNamedWhereTheNumberMeansSomethingElsewhere) {
 }
 
 TEST(SummaryTest, FaultsNameDeviceIovaDirectionAndReason) {
-  vfio::TestHost host;
+  soft::TestHost host;
   const ioas::soft::FaultRecord fault = {.iova = 0x7000001000,
                                          .device = ioas::soft::PciAddress{0, 0, 5, 0}.number(),
                                          .direction = ioas::kAccessWrite,

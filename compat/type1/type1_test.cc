@@ -8,7 +8,7 @@
 
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_numbers.h"
-#include "compat/vfio/test_host.h"
+#include "compat/soft/test_host.h"
 
 namespace compat::type1 {
 namespace {
@@ -78,7 +78,7 @@ class Type1Test : public testing::Test {
   }
 
   static constexpr size_t kMemory = 4 << 20;
-  vfio::TestHost host_;
+  soft::TestHost host_;
   void* memory_ = nullptr;
   int container_ = -1;
   int group_ = -1;

@@ -13,8 +13,9 @@ long CheckExtension(Host& host, const ContainerState& container, uint64_t extens
   return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
 }
 
-ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint32_t slot, uint64_t type) {
+ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot, uint64_t type) {
   Host::Lock lock(host);
+  ContainerState& container = open.state;
   if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
   if (container.groups == 0 || container.type != ContainerType::kNone) {
     return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};
@@ -24,17 +25,21 @@ ioas::Result<long> SetIommu(Host& host, ContainerState& container, uint32_t slot
   if (!personality.Offers(type)) {
     return ioas::Error{ENODEV, "no such IOMMU type is on offer"};
   }
-  ioas::Result<ContainerContext> context = host.ContextFor(container);
+  ioas::Result<ContainerContext> context = host.ContextFor(open);
   if (!context.ok()) return context.error();
-  const auto chosen = static_cast<ContainerType>(type);
-  {
-    ioas::AddressSpace space = context->space();
-    ioas::AddressSpace::Lock space_lock(space);
-    space.Configure(host.backend().properties(), personality.MappingLimit(chosen));
-    personality.Open(*context);
-    container.type = chosen;
+  IOAS_RETURN_IF_ERROR(host.platform().Attach(container.groups, open));
+  const ioas::Result<ioas::IommuProperties> iommu = host.platform().Properties(open);
+  if (!iommu.ok()) {
+    host.platform().Detach(container.groups, open);
+    return iommu.error();
   }
-  host.AttachDevices(container.groups, container.space);
+  const auto chosen = static_cast<ContainerType>(type);
+  ioas::AddressSpace space = context->space();
+  ioas::AddressSpace::Lock space_lock(space);
+  space.Configure(*iommu, personality.MappingLimit(chosen));
+  container.enforces_cache_coherency = iommu->enforces_cache_coherency ? 1 : 0;
+  personality.Open(*context);
+  container.type = chosen;
   return 0L;
 }
 
@@ -45,8 +50,9 @@ void CountUnknown(ContainerState& container, uint64_t request) {
   container.last_unknown_request.store(static_cast<uint32_t>(request), std::memory_order_relaxed);
 }
 
-ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, uint32_t slot,
+ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments) {
+  ContainerState& container = open.state;
   const auto call = decode::Decode(decode::DescriptorKind::kContainer, container.type,
                                    arguments.request, arguments.argument, arguments.memory);
   if (!call.ok()) {
@@ -59,11 +65,11 @@ ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, uint32_
     case decode::Call::kCheckExtension:
       return CheckExtension(host, container, call->argument);
     case decode::Call::kSetIommu:
-      return SetIommu(host, container, slot, call->argument);
+      return SetIommu(host, open, slot, call->argument);
     default:
       break;
   }
-  ioas::Result<ContainerContext> context = host.ContextFor(container);
+  ioas::Result<ContainerContext> context = host.ContextFor(open);
   if (!context.ok()) return context.error();
   if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
   return host.parts().personality->Call(*context, *call);

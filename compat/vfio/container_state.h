@@ -23,6 +23,9 @@ struct ContainerState {
   uint8_t file_open;                              // its own descriptor is open somewhere
   uint64_t groups;                                // a bit for each group of the host that is in it
   ioas::ArenaRef<ioas::AddressSpaceState> space;  // made once, kept for reuse
+  uint32_t ioas;                                  // kernel backend: the IOAS's object number
+  uint8_t has_stale_mappings;                     // kernel backend: the IOAS is not empty yet
+  uint8_t enforces_cache_coherency;               // as in ioas::IommuProperties
 
   // What SET_IOMMU made of it. Changes under both locks, so either suffices to read it.
   std::atomic<decode::ContainerType> type;

@@ -13,6 +13,8 @@ class Descriptors {
   // The file slot that `fd` stands for; 0 if it is a descriptor of something else. EBADF if it is
   // not open.
   virtual ioas::Result<uint32_t> SlotOf(int fd) = 0;
+  // A descriptor of this process that stands for `slot`; -1 if there is none.
+  virtual int DescriptorOf(uint32_t slot) = 0;
   // A call has made `fd`, which stands for `slot`.
   virtual void OnNew(int fd, uint32_t slot) = 0;
 

@@ -53,26 +53,24 @@ ioas::Result<uint32_t> FileTable::TakeSlot() {
   return number;
 }
 
-ioas::Result<NewFile> FileTable::Open(decode::DescriptorKind kind, uint32_t object,
-                                      bool close_on_exec) {
+ioas::Result<uint32_t> FileTable::Take(decode::DescriptorKind kind, uint32_t object) {
+  const ioas::Result<uint32_t> number = TakeSlot();
+  if (!number.ok()) return number;
+  slot(*number) = {.in_use = 1, .kind = kind, .object = object, .next_free = 0, .position = 0};
+  return number;
+}
+
+ioas::Result<int> FileTable::Open(uint32_t number, bool close_on_exec) const {
   const long fd = Reopen(arena_fd_, close_on_exec);
   if (fd < 0) return ioas::Error{static_cast<int>(-fd), "cannot open another file of the host"};
-  const ioas::Result<uint32_t> number = TakeSlot();
-  if (!number.ok()) {
-    SystemCall(SYS_close, fd);
-    return number.error();
-  }
-  struct flock lock = SlotLock(*number);
-  SystemCall(SYS_lseek, fd, static_cast<off_t>(*number), SEEK_SET);
+  struct flock lock = SlotLock(number);
+  SystemCall(SYS_lseek, fd, static_cast<off_t>(number), SEEK_SET);
   const long locked = SystemCall(SYS_fcntl, fd, F_OFD_SETLK, &lock);
-  FileSlot& taken = slot(*number);
   if (locked < 0) {
-    Free(*number);
     SystemCall(SYS_close, fd);
     return ioas::Error{static_cast<int>(-locked), "cannot lock the file's slot"};
   }
-  taken = {.in_use = 1, .kind = kind, .object = object, .next_free = 0, .position = 0};
-  return NewFile{static_cast<int>(fd), *number};
+  return static_cast<int>(fd);
 }
 
 bool FileTable::IsOpen(uint32_t slot) const {

@@ -1,9 +1,10 @@
 // The files of a host: what its descriptors stand for, and whether any is left.
 //
-// Each file is an open file description of the arena's file of its own. Its position is the number
-// of its slot here, which is how a process recognises a descriptor that it inherited or received;
-// an OFD lock that it holds on its slot's byte goes when its last descriptor in any process does,
-// which is how the end of a file is noticed (fcntl(2), "Open file description locks").
+// On the software host each file is an open file description of the arena's file of its own. Its
+// position is the number of its slot here, which is how a process recognises a descriptor that it
+// inherited or received; an OFD lock that it holds on its slot's byte goes when its last descriptor
+// in any process does, which is how the end of a file is noticed (fcntl(2), "Open file description
+// locks").
 #ifndef COMPAT_VFIO_FILE_TABLE_H_
 #define COMPAT_VFIO_FILE_TABLE_H_
 
@@ -45,9 +46,13 @@ class FileTable {
   FileTable(ioas::Arena arena, int arena_fd, FileTableState* state)
       : arena_(arena), arena_fd_(arena_fd), state_(state) {}
 
-  // Opens a file for `object`. `close_on_exec` is its descriptor's. EMFILE, ENFILE, ENOMEM.
-  ioas::Result<NewFile> Open(decode::DescriptorKind kind, uint32_t object, bool close_on_exec);
-  // Whether a descriptor of `slot` is open in any process, or memory mapped through one.
+  // Takes a slot for a file of `object`, which its user opens. ENFILE, ENOMEM.
+  ioas::Result<uint32_t> Take(decode::DescriptorKind kind, uint32_t object);
+  // Opens another description of the arena's file, for slot `number`. `close_on_exec` is its
+  // descriptor's. EMFILE, ENFILE, ENOMEM.
+  ioas::Result<int> Open(uint32_t number, bool close_on_exec) const;
+  // Whether a descriptor that Open made for `slot` is open in any process, or memory mapped through
+  // one.
   bool IsOpen(uint32_t slot) const;
   // Gives back slot `number`, whose file is gone. Kind and object stay until it is taken again: a
   // call that lost a race with close() still finds the object there.
@@ -59,8 +64,8 @@ class FileTable {
   // Slots are numbered from 1 to this.
   uint32_t last_slot() const { return state_->slots; }
 
-  // The slot that `fd` stands for, 0 if it is no descriptor of this host's file. EBADF if it is not
-  // open.
+  // The slot that Open's `fd` stands for, 0 if it is no descriptor of this host's file. EBADF if it
+  // is not open.
   ioas::Result<uint32_t> SlotOf(int fd) const;
 
  private:

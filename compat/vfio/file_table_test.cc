@@ -22,9 +22,10 @@ class FileTableTest : public testing::Test {
   }
 
   NewFile Open(uint32_t object) {
-    const auto file = table_.Open(decode::DescriptorKind::kGroup, object, /*close_on_exec=*/true);
-    EXPECT_TRUE(file.ok());
-    return *file;
+    const auto slot = table_.Take(decode::DescriptorKind::kGroup, object);
+    const auto fd = table_.Open(*slot, /*close_on_exec=*/true);
+    EXPECT_TRUE(fd.ok());
+    return {*fd, *slot};
   }
 
   int arena_fd_;
@@ -83,15 +84,15 @@ TEST_F(FileTableTest, FreedSlotIsUsedAgain) {
   EXPECT_EQ(Open(2).slot, file.slot);
 }
 
-TEST_F(FileTableTest, DescriptorLimitIsReportedAndTakesNoSlot) {
+TEST_F(FileTableTest, DescriptorLimitIsReported) {
   const NewFile before = Open(1);
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
   const rlimit low = {static_cast<rlim_t>(before.descriptor) + 1, limit.rlim_max};
   setrlimit(RLIMIT_NOFILE, &low);
-  EXPECT_EQ(table_.Open(decode::DescriptorKind::kGroup, 2, true).error().code, EMFILE);
+  EXPECT_EQ(table_.Open(before.slot, true).error().code, EMFILE);
   setrlimit(RLIMIT_NOFILE, &limit);
-  EXPECT_EQ(Open(3).slot, before.slot + 1);
+  EXPECT_TRUE(table_.Open(before.slot + 1, true).ok());
 }
 
 }  // namespace

@@ -1,25 +1,24 @@
 // Calls on a group's descriptor (drivers/vfio/group.c).
-#include <unistd.h>
-
 #include "compat/abi/vfio_group.h"
 #include "compat/vfio/calls.h"
-#include "compat/vfio/device_name.h"
 #include "compat/vfio/host.h"
-#include "ioas/base/system_call.h"
 
 namespace compat::vfio {
 namespace {
 
 using ioas::ArenaRef;
 
-ioas::Result<long> GetStatus(Host& host, const GroupState& group, const decode::DecodedCall& call) {
+ioas::Result<long> GetStatus(Host& host, uint32_t index, const decode::DecodedCall& call) {
   ioas::Result<abi::GroupStatus> status = call.CopyIn<abi::GroupStatus>();
   if (!status.ok()) return status.error();
   {
     Host::Lock lock(host);
-    // Emulated devices have no other driver, so a group is always viable.
-    status->flags = abi::kGroupFlagsViable;
-    if (group.container) status->flags |= abi::kGroupFlagsContainerSet;
+    status->flags = 0;
+    if (host.state().groups[index].container) {
+      status->flags = abi::kGroupFlagsViable | abi::kGroupFlagsContainerSet;
+    } else if (host.platform().IsViable(index)) {
+      status->flags = abi::kGroupFlagsViable;
+    }
   }
   IOAS_RETURN_IF_ERROR(call.CopyOut(*status));
   return 0L;
@@ -39,7 +38,13 @@ ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::Decode
   if (*slot == 0 || file.in_use == 0 || file.kind != decode::DescriptorKind::kContainer) {
     return ioas::Error{EBADFD, "the descriptor is no container's"};
   }
-  host.AttachGroup(index, ArenaRef<ContainerState>{file.object});
+  // The container cannot own the DMA of a device that another driver has
+  // (iommu_group_claim_dma_owner).
+  if (!host.platform().IsViable(index)) {
+    return ioas::Error{EPERM, "a device of the group has another driver"};
+  }
+  ContainerState& container = *host.arena().Get(ArenaRef<ContainerState>{file.object});
+  IOAS_RETURN_IF_ERROR(host.AttachGroup(index, {container, *fd}));
   return 0L;
 }
 
@@ -53,26 +58,13 @@ ioas::Result<long> UnsetContainer(Host& host, uint32_t index) {
   return 0L;
 }
 
-// Finds the device of `group` that `name` means.
-ioas::Result<uint32_t> FindDevice(const Host& host, uint32_t group, std::string_view name) {
-  const HostState& state = host.state();
-  for (uint32_t i = 0; i < state.device_count; ++i) {
-    if (state.devices[i].group != group) continue;
-    const ioas::Result<bool> match =
-        MatchDeviceName(name, host.arena().Get(state.devices[i].soft)->address);
-    if (!match.ok()) return match.error();
-    if (*match) return i;
-  }
-  return ioas::Error{ENODEV, "the group has no device of that name"};
-}
-
 ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::DecodedCall& call) {
   char buffer[4096];
   const auto name = decode::CopyInString(*call.memory, call.argument, buffer);
   if (!name.ok()) return name.error();
 
   Host::Lock lock(host);
-  const ioas::Result<uint32_t> device = FindDevice(host, index, *name);
+  const ioas::Result<uint32_t> device = host.platform().FindDevice(index, *name);
   if (!device.ok()) return device.error();
   const GroupState& group = host.state().groups[index];
   if (!group.container || host.arena().Get(group.container)->type == decode::ContainerType::kNone) {
@@ -80,14 +72,9 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
   }
   // So that the first opener after a process that was killed is one.
   if (host.state().devices[*device].opens != 0) host.EndLostFiles();
-  const ioas::Result<NewFile> file =
-      host.files().Open(decode::DescriptorKind::kDevice, *device, /*close_on_exec=*/true);
+  const ioas::Result<NewFile> file = host.platform().OpenDeviceFile(
+      *device, host.WithDescriptor(*host.arena().Get(group.container)));
   if (!file.ok()) return file.error();
-  if (const ioas::Status begun = host.BeginDevice(*device); !begun.ok()) {
-    host.files().Free(file->slot);
-    ioas::SystemCall(SYS_close, file->descriptor);
-    return begun.error();
-  }
   host.parts().descriptors->OnNew(file->descriptor, file->slot);
   return long{file->descriptor};
 }
@@ -100,7 +87,7 @@ ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& a
   if (!call.ok()) return call.error();
   switch (call->row->call) {
     case decode::Call::kGroupGetStatus:
-      return GetStatus(host, host.state().groups[group], *call);
+      return GetStatus(host, group, *call);
     case decode::Call::kGroupSetContainer:
       return SetContainer(host, group, *call);
     case decode::Call::kGroupUnsetContainer:

@@ -2,11 +2,9 @@
 
 #include <unistd.h>
 
-#include <cstdio>
 #include <new>
 
 #include "compat/vfio/calls.h"
-#include "ioas/soft/devices.h"
 
 namespace compat::vfio {
 namespace {
@@ -18,113 +16,48 @@ constexpr size_t kArenaMaximum = size_t{16} << 30;
 // How many containers are opened before files whose processes were killed are looked for again.
 constexpr uint32_t kOpensBetweenSearches = 64;
 
-uint32_t FindOrAddGroup(HostState& state, uint32_t number) {
-  for (uint32_t i = 0; i < state.group_count; ++i) {
-    if (state.groups[i].number == number) return i;
-  }
-  state.groups[state.group_count] = {
-      .number = number, .slot = 0, .device_opens = 0, .container = {}};
-  return state.group_count++;
-}
+}  // namespace
 
-ioas::Status AddDevice(ioas::Arena& arena, HostState& state,
-                       const settings::DeviceSettings& device) {
-  const ioas::soft::PciAddress address = {static_cast<uint16_t>(device.address.domain),
-                                          device.address.bus, device.address.device,
-                                          device.address.function};
-  char serial_number[16];
-  std::snprintf(serial_number, sizeof(serial_number), "VC%08X", address.number());
-  const auto soft = ioas::soft::CreateNvme(arena, *arena.Get(state.soft),
-                                           {.address = address,
-                                            .group = device.group,
-                                            .image_path = device.image,
-                                            .serial_number = serial_number,
-                                            .block_size = device.block_size});
-  if (!soft.ok()) return soft.error();
-  state.devices[state.device_count++] = {
-      .soft = *soft, .group = FindOrAddGroup(state, device.group), .opens = 0};
+ioas::Status Host::Create(const settings::Settings& settings) {
+  const ioas::Result<ArenaRef<HostState>> ref = arena_.New<HostState>();
+  if (!ref.ok()) return ref.error();
+  state_ = arena_.Get(*ref);
+  state_->mutex.Initialize();
+  IOAS_RETURN_IF_ERROR(parts_.platform->Create(*this, settings));
+  arena_.SetRoot(ref->unit);
+  is_new_ = true;
   return {};
 }
 
-}  // namespace
-
-Host::Host(ioas::Arena arena, int arena_fd, const HostParts& parts, HostState* state)
-    : arena_(arena),
-      arena_fd_(arena_fd),
-      parts_(parts),
-      state_(state),
-      backend_(arena.Get(state->soft)->processes()) {}
-
-ioas::Result<HostState*> Host::Create(ioas::Arena& arena, const settings::Settings& settings) {
-  const ioas::Result<ArenaRef<HostState>> ref = arena.New<HostState>();
-  if (!ref.ok()) return ref.error();
-  HostState* state = arena.Get(*ref);
-  state->mutex.Initialize();
-  const auto soft = ioas::soft::CreateHost(arena);
-  if (!soft.ok()) return soft.error();
-  state->soft = *soft;
-  for (const settings::FaultRange& fault : settings.faults) {
-    IOAS_RETURN_IF_ERROR(
-        ioas::soft::RefuseRange(*arena.Get(state->soft), {fault.first, fault.last}));
-  }
-  for (const settings::DeviceSettings& device : settings.devices) {
-    IOAS_RETURN_IF_ERROR(AddDevice(arena, *state, device));
-  }
-  arena.SetRoot(ref->unit);
-  return state;
-}
-
 ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings, const HostParts& parts) {
-  ioas::Result<ioas::Arena> arena = ioas::Arena::Map(fd, kArenaMaximum);
+  const ioas::Result<ioas::Arena> arena = ioas::Arena::Map(fd, kArenaMaximum);
   if (!arena.ok()) return arena.error();
-  const bool is_new = arena->root() == 0;
-  HostState* state = nullptr;
-  if (!is_new) {
-    state = arena->Get(ArenaRef<HostState>{arena->root()});
-  } else {
-    const ioas::Result<HostState*> created = Create(*arena, settings);
-    if (!created.ok()) return created.error();
-    state = *created;
-  }
-  Host* host = new (std::nothrow) Host(*arena, fd, parts, state);
+  Host* host = new (std::nothrow) Host(*arena, fd, parts);
   if (host == nullptr) return ioas::Error{ENOMEM, "no memory for the host"};
-  host->is_new_ = is_new;
-  return host;
-}
-
-Host::~Host() {
-  for (const auto& held : devices_) {
-    if (ioas::soft::SoftDevice* device = held.load(); device != nullptr) device->Close();
+  ioas::Status ready;
+  if (arena->root() == 0) {
+    ready = host->Create(settings);
+  } else {
+    host->state_ = arena->Get(ArenaRef<HostState>{arena->root()});
+    ready = parts.platform->Join(*host);
   }
-  arena_.Unmap();
+  if (ready.ok()) return host;
+  delete host;
+  return ready.error();
 }
 
-ioas::soft::SoftDevice* Host::device(uint32_t index) const {
-  ioas::soft::SoftDevice* held = devices_[index].load(std::memory_order_acquire);
-  if (held != nullptr) return held;
-  const auto opened = ioas::soft::OpenDevice(arena_, state_->devices[index].soft);
-  if (!opened.ok()) return nullptr;
-  // Two threads get the same object; the second hold is given back.
-  if (devices_[index].exchange(*opened, std::memory_order_acq_rel) != nullptr) (*opened)->Close();
-  return *opened;
-}
-
-ioas::Result<ioas::soft::SoftDevice*> Host::UseDevice(uint32_t index) const {
-  ioas::soft::SoftDevice* used = device(index);
-  if (used == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
-  IOAS_RETURN_IF_ERROR(used->Start());
-  return used;
-}
+Host::~Host() { arena_.Unmap(); }
 
 decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
   const ArenaRef<ContainerState> container = state_->groups[state_->devices[index].group].container;
   return container ? arena_.Get(container)->type.load() : decode::ContainerType::kNone;
 }
 
-ioas::Result<ContainerContext> Host::ContextFor(ContainerState& container) {
-  const ioas::Result<uint32_t> process = arena_.Get(state_->soft)->processes().Register();
+ioas::Result<ContainerContext> Host::ContextFor(const ContainerFile& container) {
+  const ioas::Result<uint32_t> process = platform().processes().Register();
   if (!process.ok()) return process.error();
-  return ContainerContext{&arena_, &backend_, &container, {}, *process};
+  return ContainerContext{&arena_, &platform().backend(), &container.state,
+                          platform().HandleOf(container), *process};
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
@@ -134,9 +67,10 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
   if (state_->containers_opened % kOpensBetweenSearches == 0) EndLostFiles();
   const ioas::Result<ArenaRef<ContainerState>> container = NewContainer();
   if (!container.ok()) return container.error();
-  const ioas::Result<NewFile> file =
-      files().Open(decode::DescriptorKind::kContainer, container->unit, close_on_exec);
   ContainerState* state = arena_.Get(*container);
+  const ioas::Result<NewFile> file = OpenFile(
+      decode::DescriptorKind::kContainer, container->unit,
+      [&](uint32_t slot) { return platform().OpenContainerFile(slot, *state, close_on_exec); });
   if (!file.ok()) {
     state->in_use = 0;
     return file.error();
@@ -150,36 +84,61 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
 
 ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   Lock lock(*this);
-  for (uint32_t i = 0; i < state_->group_count; ++i) {
-    GroupState& group = state_->groups[i];
-    if (group.number != number) continue;
-    const auto is_open = [&] { return group.slot != 0 || group.device_opens != 0; };
-    // Its holder may have been killed.
-    if (is_open()) EndLostFiles();
-    if (is_open()) {
-      return ioas::Error{EBUSY, "the group is open already"};
-    }
-    const ioas::Result<NewFile> file =
-        files().Open(decode::DescriptorKind::kGroup, i, close_on_exec);
-    if (!file.ok()) return file.error();
-    group.slot = file->slot;
-    parts_.descriptors->OnNew(file->descriptor, file->slot);
-    return file->descriptor;
+  const ioas::Result<uint32_t> index = platform().FindGroup(number);
+  if (!index.ok()) return index.error();
+  GroupState& group = state_->groups[*index];
+  const auto is_open = [&] { return group.slot != 0 || group.device_opens != 0; };
+  // Its holder may have been killed.
+  if (is_open()) EndLostFiles();
+  if (is_open()) {
+    return ioas::Error{EBUSY, "the group is open already"};
   }
-  return ioas::Error{ENOENT, "there is no such group"};
+  const ioas::Result<NewFile> file = OpenFile(
+      decode::DescriptorKind::kGroup, *index,
+      [&](uint32_t slot) { return platform().OpenGroupFile(slot, *index, close_on_exec); });
+  if (!file.ok()) return file.error();
+  group.slot = file->slot;
+  parts_.descriptors->OnNew(file->descriptor, file->slot);
+  return file->descriptor;
 }
 
-ioas::Result<long> Host::Ioctl(uint32_t slot, uint64_t request, uint64_t argument,
+template <typename Opener>
+ioas::Result<NewFile> Host::OpenFile(decode::DescriptorKind kind, uint32_t object, Opener opener) {
+  const ioas::Result<uint32_t> slot = files().Take(kind, object);
+  if (!slot.ok()) return slot.error();
+  const ioas::Result<int> fd = opener(*slot);
+  if (fd.ok()) return NewFile{*fd, *slot};
+  files().Free(*slot);
+  return fd.error();
+}
+
+void Host::OnAdopted(uint32_t slot) {
+  Lock lock(*this);
+  platform().OnAdopted(slot);
+}
+
+void Host::OnFork() {
+  if (!platform().PassesThrough()) return;
+  Lock lock(*this);
+  for (uint32_t slot = 1; slot <= files().last_slot(); ++slot) {
+    const FileSlot& file = files().slot(slot);
+    if (file.in_use == 0 || file.kind != decode::DescriptorKind::kDevice) continue;
+    if (parts_.descriptors->DescriptorOf(slot) >= 0) platform().OnAdopted(slot);
+  }
+}
+
+ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
                                decode::CallerMemory& memory) {
   const FileSlot& file = files().slot(slot);
   const CallArguments call{request, argument, memory};
   switch (file.kind) {
     case decode::DescriptorKind::kContainer:
-      return ContainerIoctl(*this, *arena_.Get(ArenaRef<ContainerState>{file.object}), slot, call);
+      return ContainerIoctl(*this, {*arena_.Get(ArenaRef<ContainerState>{file.object}), fd}, slot,
+                            call);
     case decode::DescriptorKind::kGroup:
       return GroupIoctl(*this, file.object, call);
     case decode::DescriptorKind::kDevice:
-      return DeviceIoctl(*this, file.object, call);
+      return platform().DeviceIoctl(file.object, fd, call);
     default:
       return ioas::Error{ENOTTY, "the file has no calls"};
   }

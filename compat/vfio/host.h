@@ -1,14 +1,13 @@
-// A host: emulated devices, their groups, and the containers, groups and devices that programs have
-// open. This is a process's view on it; the state lies in the arena (host_state.h).
+// A host: groups and their devices, and the containers, groups and devices that programs have
+// open. What they are made of is the Platform's business. This is a process's view on it; the state
+// lies in the arena (host_state.h).
 //
 // Holds what drivers/vfio/container.c and group.c hold: who may do what in which order, and what
 // happens when a file ends.
 #ifndef COMPAT_VFIO_HOST_H_
 #define COMPAT_VFIO_HOST_H_
 
-#include <atomic>
 #include <cstdint>
-#include <span>
 
 #include "compat/decode/decode.h"
 #include "compat/settings/settings.h"
@@ -16,10 +15,9 @@
 #include "compat/vfio/file_table.h"
 #include "compat/vfio/host_state.h"
 #include "compat/vfio/personality.h"
+#include "compat/vfio/platform.h"
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
-#include "ioas/soft/soft_backend.h"
-#include "ioas/soft/soft_device.h"
 
 namespace compat::vfio {
 
@@ -28,13 +26,14 @@ struct HostParts {
   // What SET_IOMMU can choose from.
   const Personality* personality;
   Descriptors* descriptors;
+  Platform* platform;
 };
 
 class Host {
  public:
-  // Makes a host in the empty file `fd`, or maps the one that is there. A new one gets the devices
-  // and faults of `settings`; the images are opened when a device is. EPROTO if the file is no
-  // host's or another version's, ENOMEM.
+  // Makes a host in the empty file `fd`, or maps the one that is there. A new one gets what
+  // `settings` ask for. EPROTO if the file is no host's, or another version's or platform's,
+  // ENOMEM.
   static ioas::Result<Host*> Open(int fd, const settings::Settings& settings,
                                   const HostParts& parts);
 
@@ -47,7 +46,7 @@ class Host {
   // --- Files ---
 
   // open() of /dev/vfio/vfio and of /dev/vfio/NUMBER. Return a descriptor. ENOENT if there is no
-  // such group, EBUSY if it is open already (vfio_group_fops_open), EMFILE, ENOMEM.
+  // such group, EBUSY if it is open already (vfio_group_fops_open), EACCES, EMFILE, ENOMEM.
   ioas::Result<int> OpenContainer(bool close_on_exec);
   ioas::Result<int> OpenGroup(uint32_t number, bool close_on_exec);
 
@@ -55,26 +54,46 @@ class Host {
   // that was the last, the file ends.
   void OnClosed(uint32_t slot);
 
-  // ioctl() on a descriptor of `slot`. Returns what it returns.
-  ioas::Result<long> Ioctl(uint32_t slot, uint64_t request, uint64_t argument,
+  // The slot that `fd` stands for, made sure of by looking at it; 0 if it is none of this host's.
+  // EBADF if it is not open.
+  ioas::Result<uint32_t> SlotOf(int fd) const { return parts_.platform->SlotOf(fd); }
+  // `fd`, which stands for `slot`, is new to this process: received over a socket, or inherited.
+  void OnAdopted(uint32_t slot);
+  // To be called in a forked child: it holds what its parent held.
+  void OnFork();
+
+  // ioctl() on `fd`, a descriptor of `slot`. Returns what it returns.
+  ioas::Result<long> Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
                            decode::CallerMemory& memory);
 
   // read() and write() on a device's descriptor; `position` is the offset, and null stands for the
   // file's own. Other kinds: EINVAL.
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                          decode::CallerMemory& memory);
+                          decode::CallerMemory& memory) {
+    return parts_.platform->Read(slot, address, size, position, memory);
+  }
   ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                           decode::CallerMemory& memory);
+                           decode::CallerMemory& memory) {
+    return parts_.platform->Write(slot, address, size, position, memory);
+  }
 
   // Where mmap() of `size` bytes at `offset` of the descriptor is to go in the arena's file. EINVAL
   // if that may not be mapped (vfio_pci_core_mmap), ENODEV for other kinds.
   ioas::Result<uint64_t> FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
-                                       bool is_shared) const;
+                                       bool is_shared) const {
+    return parts_.platform->FileOffsetFor(slot, offset, size, is_shared);
+  }
   // Memory at `address` was mapped from `slot`, or is about to go.
-  void OnMapped(uint32_t slot, void* address, uint64_t size) const;
-  void OnUnmap(uint32_t slot, void* address, uint64_t size) const;
+  void OnMapped(uint32_t slot, void* address, uint64_t size) const {
+    parts_.platform->OnMapped(slot, address, size);
+  }
+  void OnUnmap(uint32_t slot, void* address, uint64_t size) const {
+    parts_.platform->OnUnmap(slot, address, size);
+  }
   // Has this process carry on the device of the device file `slot`.
-  void StartDeviceOf(uint32_t slot) const;
+  void StartDeviceOf(uint32_t slot) const {
+    parts_.platform->StartDevice(files().slot(slot).object);
+  }
 
   FileTable files() const { return {arena_, arena_fd_, &state_->files}; }
 
@@ -90,12 +109,6 @@ class Host {
   ContainerRecord RecordOf(const ContainerState& container) const;
   // The type of the container that device `index` is in; kNone if it is in none.
   decode::ContainerType TypeOfDevice(uint32_t index) const;
-  // The device itself, in this process, which holds it from then on. Null if that cannot be.
-  ioas::soft::SoftDevice* device(uint32_t index) const;
-  // The same for a call on a device file: from then on this process carries the device on, also if
-  // it inherited the file. ENOMEM, EAGAIN.
-  ioas::Result<ioas::soft::SoftDevice*> UseDevice(uint32_t index) const;
-
   // Holds the host's lock. If its last holder died in the middle of a change, what can be told from
   // the groups is told again.
   class [[nodiscard]] Lock {
@@ -108,43 +121,45 @@ class Host {
 
   // --- For the calls of this folder; all of these need the host's lock ---
 
-  HostParts& parts() { return parts_; }
-  ioas::soft::SoftBackend& backend() { return backend_; }
-  // What a personality works on, for a call of this process. ENOMEM if the process table is full.
-  ioas::Result<ContainerContext> ContextFor(ContainerState& container);
+  const HostParts& parts() const { return parts_; }
+  Platform& platform() const { return *parts_.platform; }
+  // What a personality works on, for a call of this process. Needs no lock. ENOMEM if the process
+  // table is full.
+  ioas::Result<ContainerContext> ContextFor(const ContainerFile& container);
 
   // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any
   // did.
   bool EndLostFiles();
-  // Puts group `index` into `container`, or takes it out of its container again.
-  void AttachGroup(uint32_t index, ioas::ArenaRef<ContainerState> container);
+  // Puts group `index` into `container`, or takes it out of its container again. Fails as
+  // Platform::Attach does, and then changes nothing.
+  ioas::Status AttachGroup(uint32_t index, const ContainerFile& container);
   void DetachGroup(uint32_t index);
-  // Attaches the devices of `groups` (a bit each) to `space`; 0 is the blocking domain.
-  void AttachDevices(uint64_t groups, ioas::ArenaRef<ioas::AddressSpaceState> space);
-  // A device file of device `index` was opened.
-  ioas::Status BeginDevice(uint32_t index);
+  // `container` with a descriptor of this process's, if it has one.
+  ContainerFile WithDescriptor(ContainerState& container) const;
 
  private:
-  Host(ioas::Arena arena, int arena_fd, const HostParts& parts, HostState* state);
-  static ioas::Result<HostState*> Create(ioas::Arena& arena, const settings::Settings& settings);
+  Host(ioas::Arena arena, int arena_fd, const HostParts& parts)
+      : arena_(arena), arena_fd_(arena_fd), parts_(parts) {}
+  ioas::Status Create(const settings::Settings& settings);
 
   // Makes containers agree with the groups that name them.
   void Repair() const;
+  // Takes a slot for `object` and has `opener(slot)` open its file.
+  template <typename Opener>
+  ioas::Result<NewFile> OpenFile(decode::DescriptorKind kind, uint32_t object, Opener opener);
   void EndFile(uint32_t slot);
   ioas::Result<ioas::ArenaRef<ContainerState>> NewContainer();
   void EndContainerIfUnused(ContainerState& container);
   void EndGroupIfUnused(uint32_t index);
   void EndDevice(uint32_t index);
   // The container has lost its last group: it loses its IOMMU.
-  void CloseIommu(ContainerState& container);
+  void CloseIommu(const ContainerFile& container);
 
-  mutable ioas::Arena arena_;
+  ioas::Arena arena_;
   int arena_fd_;
   HostParts parts_;
-  HostState* state_;
+  HostState* state_ = nullptr;
   bool is_new_ = false;
-  ioas::soft::SoftBackend backend_;
-  mutable std::atomic<ioas::soft::SoftDevice*> devices_[kMaxDevices] = {};
 };
 
 }  // namespace compat::vfio

@@ -17,8 +17,13 @@ namespace compat::vfio {
 inline constexpr uint32_t kMaxDevices = ioas::soft::kMaxDevices;
 static_assert(kMaxDevices <= 64);
 
+// What compat/kernel keeps of a device and of a host.
+struct KernelDevice;
+struct KernelHost;
+
 struct DeviceState {
-  ioas::ArenaRef<ioas::soft::SoftDeviceState> soft;
+  ioas::ArenaRef<ioas::soft::SoftDeviceState> soft;  // one of the two
+  ioas::ArenaRef<KernelDevice> kernel;
   uint32_t group;  // index in HostState::groups
   uint32_t opens;  // device files that are open
 };
@@ -47,7 +52,8 @@ struct HostState {
   // The host's lock: everything below, and ContainerState.
   ioas::RobustMutex mutex;
   FileTableState files;
-  ioas::ArenaRef<ioas::soft::SoftHost> soft;
+  ioas::ArenaRef<ioas::soft::SoftHost> soft;  // one of the two
+  ioas::ArenaRef<KernelHost> kernel;
 
   uint32_t device_count;
   uint32_t group_count;

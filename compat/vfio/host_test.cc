@@ -13,10 +13,13 @@
 #include "compat/abi/vfio_group.h"
 #include "compat/abi/vfio_numbers.h"
 #include "compat/abi/vfio_spapr.h"
-#include "compat/vfio/test_host.h"
+#include "compat/soft/test_host.h"
 
 namespace compat::vfio {
 namespace {
+
+using soft::TestHost;
+using soft::TestMemory;
 
 class HostTest : public testing::Test {
  protected:
@@ -230,7 +233,7 @@ TEST_F(HostTest, SpaprsCallsOnAType1ContainerMeanWhatTheirNumbersMeanThere) {
 
 TEST_F(HostTest, RequestsAreCutTo32Bits) {
   TestMemory memory;
-  const auto version = host_.host().Ioctl(host_.Slot(container_),
+  const auto version = host_.host().Ioctl(container_, host_.Slot(container_),
                                           uint64_t{1} << 32 | abi::kGetApiVersion, 0, memory);
   ASSERT_TRUE(version.ok());
   EXPECT_EQ(*version, abi::kApiVersion);

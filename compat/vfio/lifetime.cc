@@ -6,7 +6,6 @@
 
 #include "compat/vfio/host.h"
 #include "ioas/base/system_call.h"
-#include "ioas/soft/soft_device.h"
 
 namespace compat::vfio {
 
@@ -28,14 +27,14 @@ void Host::Repair() const {
 
 void Host::OnClosed(uint32_t slot) {
   Lock lock(*this);
-  if (files().slot(slot).in_use != 0 && !files().IsOpen(slot)) EndFile(slot);
+  if (files().slot(slot).in_use != 0 && !platform().IsOpen(slot)) EndFile(slot);
 }
 
 bool Host::EndLostFiles() {
   bool any = false;
   const FileTable table = files();
   for (uint32_t slot = 1; slot <= table.last_slot(); ++slot) {
-    if (table.slot(slot).in_use == 0 || table.IsOpen(slot)) continue;
+    if (table.slot(slot).in_use == 0 || platform().IsOpen(slot)) continue;
     EndFile(slot);
     any = true;
   }
@@ -70,7 +69,7 @@ ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
   if (!ref) {
     const auto fresh = arena_.New<ContainerState>();
     if (!fresh.ok()) return fresh.error();
-    const auto space = ioas::AddressSpace::Create(arena_, backend_.properties(), 0);
+    const auto space = ioas::AddressSpace::Create(arena_, {}, 0);
     if (!space.ok()) {
       arena_.Delete(*fresh);
       return space.error();
@@ -99,40 +98,48 @@ void Host::EndGroupIfUnused(uint32_t index) {
   if (group.slot == 0 && group.device_opens == 0 && group.container) DetachGroup(index);
 }
 
-void Host::AttachGroup(uint32_t index, ArenaRef<ContainerState> container) {
-  state_->groups[index].container = container;
-  ContainerState* state = arena_.Get(container);
-  state->groups |= uint64_t{1} << index;
-  if (state->type == decode::ContainerType::kNone) return;
-  AttachDevices(uint64_t{1} << index, state->space);
+ContainerFile Host::WithDescriptor(ContainerState& container) const {
+  const int fd = container.file_open != 0 ? parts_.descriptors->DescriptorOf(container.slot) : -1;
+  return {container, fd};
 }
 
-void Host::AttachDevices(uint64_t groups, ArenaRef<ioas::AddressSpaceState> space) {
-  for (uint32_t i = 0; i < state_->device_count; ++i) {
-    if ((groups >> state_->devices[i].group & 1) == 0) continue;
-    if (ioas::soft::SoftDevice* attached = device(i); attached != nullptr) attached->Attach(space);
+ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
+  const uint64_t group = uint64_t{1} << index;
+  if (container.state.type != decode::ContainerType::kNone) {
+    IOAS_RETURN_IF_ERROR(platform().Attach(group, container));
+    const ioas::Result<ioas::IommuProperties> iommu = platform().Properties(container);
+    if (!iommu.ok()) {
+      platform().Detach(group, container);
+      return iommu.error();
+    }
+    ioas::AddressSpace space(arena_, container.state.space);
+    ioas::AddressSpace::Lock lock(space);
+    space.SetProperties(*iommu);
   }
+  state_->groups[index].container = arena_.RefOf(&container.state);
+  container.state.groups |= group;
+  return {};
 }
 
 void Host::DetachGroup(uint32_t index) {
   GroupState& group = state_->groups[index];
   ContainerState& container = *arena_.Get(group.container);
-  AttachDevices(uint64_t{1} << index, {});
+  const ContainerFile open = WithDescriptor(container);
+  platform().Detach(uint64_t{1} << index, open);
   group.container = {};
   container.groups &= ~(uint64_t{1} << index);
-  if (container.groups == 0 && container.type != decode::ContainerType::kNone) {
-    CloseIommu(container);
-  }
+  if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
   EndContainerIfUnused(container);
 }
 
-void Host::CloseIommu(ContainerState& container) {
-  const ContainerContext context{&arena_, &backend_, &container, {}, 0};
+void Host::CloseIommu(const ContainerFile& container) {
+  const ContainerContext context{&arena_, &platform().backend(), &container.state,
+                                 platform().HandleOf(container), 0};
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
-  state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container);
+  state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container.state);
   parts_.personality->Close(context);
-  container.type = decode::ContainerType::kNone;
+  container.state.type = decode::ContainerType::kNone;
 }
 
 ContainerRecord Host::RecordOf(const ContainerState& container) const {
@@ -146,25 +153,9 @@ ContainerRecord Host::RecordOf(const ContainerState& container) const {
           .statistics = space.statistics};
 }
 
-ioas::Status Host::BeginDevice(uint32_t index) {
-  const ioas::Result<ioas::soft::SoftDevice*> opened = UseDevice(index);
-  if (!opened.ok()) return opened.error();
-  DeviceState& state = state_->devices[index];
-  // The first opener gets the function reset (vfio_pci_core_enable).
-  if (state.opens++ == 0) (*opened)->Reset();
-  ++state_->groups[state.group].device_opens;
-  return {};
-}
-
 void Host::EndDevice(uint32_t index) {
   DeviceState& state = state_->devices[index];
-  if (--state.opens == 0) {
-    // What vfio_pci_core_disable does; the state is the arena's, so any process can do it.
-    if (ioas::soft::SoftDevice* opened = device(index); opened != nullptr) {
-      opened->Reset();
-      opened->Stop();
-    }
-  }
+  if (--state.opens == 0) platform().CloseDevice(index);
   --state_->groups[state.group].device_opens;
   EndGroupIfUnused(state.group);
 }

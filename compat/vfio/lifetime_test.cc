@@ -12,11 +12,14 @@
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_numbers.h"
+#include "compat/soft/test_host.h"
 #include "compat/vfio/regions.h"
-#include "compat/vfio/test_host.h"
 
 namespace compat::vfio {
 namespace {
+
+using soft::TestHost;
+using soft::TestMemory;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kConfig = RegionOffset(abi::kPciConfigRegionIndex);
@@ -187,7 +190,7 @@ TEST_F(LifetimeTest, CallOnAClosedFileMeetsNobodyElsesContainer) {
   container_ = host_.ContainerOfType(abi::kType1v2Iommu, group_);
   TestMemory memory;
   for (const uint32_t request : {abi::kIommuGetInfo, abi::kSetIommu}) {
-    EXPECT_FALSE(host_.host().Ioctl(slot, request, 0, memory).ok());
+    EXPECT_FALSE(host_.host().Ioctl(container_, slot, request, 0, memory).ok());
   }
 }
 

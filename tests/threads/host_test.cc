@@ -7,7 +7,7 @@
 #include <array>
 #include <cstddef>
 
-#include "compat/vfio/test_host.h"
+#include "compat/soft/test_host.h"
 #include "tests/support/vfio_client.h"
 #include "tests/threads/stress.h"
 
@@ -44,7 +44,7 @@ class HostContainer : public tests::StressedContainer {
 
  private:
   tests::Memory memory_{tests::kStressMemory};
-  compat::vfio::TestHost host_;
+  compat::soft::TestHost host_;
   int group_ = -1;
   int container_ = host_.ContainerOfType(VFIO_TYPE1v2_IOMMU, group_);
 };

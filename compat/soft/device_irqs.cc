@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "compat/abi/vfio_device.h"
-#include "compat/vfio/calls.h"
+#include "compat/soft/calls.h"
 #include "compat/vfio/host.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 using ioas::soft::Irq;
@@ -211,7 +211,7 @@ ioas::Status Apply(SoftDevice& device, const IrqRequest& request) {
 
 }  // namespace
 
-ioas::Status SetIrqs(Host& host, SoftDevice& device, const decode::DecodedCall& call) {
+ioas::Status SetIrqs(vfio::Host& host, SoftDevice& device, const decode::DecodedCall& call) {
   const ioas::Result<abi::IrqSet> header = call.CopyIn<abi::IrqSet>();
   if (!header.ok()) return header.error();
   const ioas::Result<uint32_t> size = CheckHeader(device, *header);
@@ -221,8 +221,8 @@ ioas::Status SetIrqs(Host& host, SoftDevice& device, const decode::DecodedCall& 
   if (*size > sizeof(values)) return Invalid("more data than any device has vectors for");
   IOAS_RETURN_IF_ERROR(call.memory->Read(call.argument + sizeof(abi::IrqSet), {values, *size}));
   // The kernel's igate: one request at a time.
-  Host::Lock lock(host);
+  vfio::Host::Lock lock(host);
   return Apply(device, {*header, DataOf(header->flags), values});
 }
 
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -3,14 +3,16 @@
 #include <algorithm>
 
 #include "compat/abi/vfio_device.h"
-#include "compat/vfio/host.h"
+#include "compat/soft/soft_platform.h"
 #include "compat/vfio/regions.h"
 #include "ioas/soft/soft_device.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 using ioas::soft::SoftDevice;
+using vfio::OffsetInRegion;
+using vfio::RegionIndex;
 
 // Registers are small: a transfer goes through a buffer of this size, piece by piece.
 constexpr uint64_t kPiece = 256;
@@ -77,35 +79,37 @@ ioas::Result<long> MoveAt(SoftDevice& device, const Transfer& transfer, uint64_t
   return ioas::Error{EINVAL, "the device has no such region"};
 }
 
-ioas::Result<long> Move(Host& host, uint32_t slot, const Transfer& transfer, uint64_t size,
-                        const uint64_t* position) {
-  FileSlot& file = host.files().slot(slot);
+}  // namespace
+
+ioas::Result<long> SoftPlatform::Move(uint32_t slot, uint64_t address, uint64_t size,
+                                      const uint64_t* position, bool write,
+                                      decode::CallerMemory& memory) {
+  vfio::FileSlot& file = host_->files().slot(slot);
   if (file.kind != decode::DescriptorKind::kDevice) {
     return ioas::Error{EINVAL, "only a device's descriptor can be read and written"};
   }
-  const ioas::Result<SoftDevice*> device = host.UseDevice(file.object);
+  const ioas::Result<SoftDevice*> device = UseDevice(file.object);
   if (!device.ok()) return device.error();
   const ioas::Result<long> moved =
-      MoveAt(**device, transfer, position != nullptr ? *position : file.position, size);
+      MoveAt(**device, {.write = write, .address = address, .memory = memory},
+             position != nullptr ? *position : file.position, size);
   if (moved.ok() && position == nullptr) file.position += static_cast<uint64_t>(*moved);
   return moved;
 }
 
-}  // namespace
-
-ioas::Result<long> Host::Read(uint32_t slot, uint64_t address, uint64_t size,
-                              const uint64_t* position, decode::CallerMemory& memory) {
-  return Move(*this, slot, {.write = false, .address = address, .memory = memory}, size, position);
+ioas::Result<long> SoftPlatform::Read(uint32_t slot, uint64_t address, uint64_t size,
+                                      const uint64_t* position, decode::CallerMemory& memory) {
+  return Move(slot, address, size, position, /*write=*/false, memory);
 }
 
-ioas::Result<long> Host::Write(uint32_t slot, uint64_t address, uint64_t size,
-                               const uint64_t* position, decode::CallerMemory& memory) {
-  return Move(*this, slot, {.write = true, .address = address, .memory = memory}, size, position);
+ioas::Result<long> SoftPlatform::Write(uint32_t slot, uint64_t address, uint64_t size,
+                                       const uint64_t* position, decode::CallerMemory& memory) {
+  return Move(slot, address, size, position, /*write=*/true, memory);
 }
 
-ioas::Result<uint64_t> Host::FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
-                                           bool is_shared) const {
-  const FileSlot file = files().slot(slot);
+ioas::Result<uint64_t> SoftPlatform::FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
+                                                   bool is_shared) {
+  const vfio::FileSlot file = host_->files().slot(slot);
   if (file.kind != decode::DescriptorKind::kDevice) {
     return ioas::Error{ENODEV, "only a device's descriptor can be mapped"};
   }
@@ -124,21 +128,21 @@ ioas::Result<uint64_t> Host::FileOffsetFor(uint32_t slot, uint64_t offset, uint6
   return mapped->MappableFileOffset(static_cast<uint8_t>(region)) + (first - bar.mappable_offset);
 }
 
-void Host::OnMapped(uint32_t slot, void* address, uint64_t size) const {
-  if (const auto mapped = UseDevice(files().slot(slot).object); mapped.ok()) {
+void SoftPlatform::OnMapped(uint32_t slot, void* address, uint64_t size) {
+  if (const auto mapped = UseDevice(host_->files().slot(slot).object); mapped.ok()) {
     (*mapped)->OnMap(address, size);
   }
 }
 
-void Host::StartDeviceOf(uint32_t slot) const {
+void SoftPlatform::StartDevice(uint32_t device) {
   // Without a thread in this process another's carries the device on.
-  (void)UseDevice(files().slot(slot).object);
+  (void)UseDevice(device);
 }
 
-void Host::OnUnmap(uint32_t slot, void* address, uint64_t size) const {
-  if (SoftDevice* mapped = device(files().slot(slot).object); mapped != nullptr) {
+void SoftPlatform::OnUnmap(uint32_t slot, void* address, uint64_t size) {
+  if (SoftDevice* mapped = device(host_->files().slot(slot).object); mapped != nullptr) {
     mapped->OnUnmap(address, size);
   }
 }
 
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "compat/abi/vfio_feature.h"
-#include "compat/vfio/device_fixture.h"
+#include "compat/soft/device_fixture.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr std::byte kUntouched{0xa5};
@@ -228,4 +228,4 @@ TEST_F(DeviceTest, IoeventfdsAreCheckedAndNotToBeHad) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

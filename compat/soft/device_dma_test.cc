@@ -15,9 +15,9 @@
 #include <thread>
 
 #include "compat/abi/vfio_container.h"
-#include "compat/vfio/device_fixture.h"
+#include "compat/soft/device_fixture.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr uint64_t kPage = 4096;
@@ -155,8 +155,9 @@ class DeviceDmaTest : public DeviceFixture {
     return read(eventfd, &events, sizeof(events)) == sizeof(events) ? events : 0;
   }
   ioas::AddressSpaceStatistics Statistics() {
-    const FileSlot slot = host_.host().files().slot(host_.Slot(container_));
-    const auto* container = host_.host().arena().Get(ioas::ArenaRef<ContainerState>{slot.object});
+    const vfio::FileSlot slot = host_.host().files().slot(host_.Slot(container_));
+    const auto* container =
+        host_.host().arena().Get(ioas::ArenaRef<vfio::ContainerState>{slot.object});
     ioas::Arena arena = host_.host().arena();
     ioas::AddressSpace space(arena, container->space);
     ioas::AddressSpace::Lock lock(space);
@@ -263,13 +264,13 @@ TEST_F(DeviceDmaTest, InheritedDeviceGoesOnInAChildThatUsesIt) {
         .argsz = sizeof(unmap), .flags = abi::kDmaUnmapFlagAll, .iova = 0, .size = 0};
     if (host_.Ioctl(container_, abi::kIommuUnmapDma, &unmap) != 0) _exit(2);
     // No thread of the parent's carries the device on any more.
-    host_.host().device(0)->Stop();
+    host_.platform().device(0)->Stop();
     MapMemory();
     ReadBar<uint32_t>(kCsts);
     Enable();
     _exit(Identify() == 0 ? 0 : 1);
   }
-  host_.host().device(0)->Stop();
+  host_.platform().device(0)->Stop();
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status));
@@ -277,4 +278,4 @@ TEST_F(DeviceDmaTest, InheritedDeviceGoesOnInAChildThatUsesIt) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

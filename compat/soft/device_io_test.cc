@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "compat/vfio/device_fixture.h"
+#include "compat/soft/device_fixture.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr uint64_t kVendorId = 0x00;
@@ -190,4 +190,4 @@ TEST_F(DeviceIoTest, MappedBarHoldsTheDeviceOpen) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -1,9 +1,9 @@
-#include "compat/vfio/device_name.h"
+#include "compat/soft/device_name.h"
 
 #include <cctype>
 #include <cstdio>
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr std::string_view kTokenOption = "vf_token=";
@@ -54,4 +54,4 @@ ioas::Result<bool> MatchDeviceName(std::string_view name, const ioas::soft::PciA
   return true;
 }
 
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -1,21 +1,21 @@
 // Hot reset (vfio_pci_ioctl_get_pci_hot_reset_info, vfio_pci_ioctl_pci_hot_reset in
 // drivers/vfio/pci/vfio_pci_core.c). On the software host each PCI bus is reset as a whole.
 #include "compat/abi/vfio_device.h"
-#include "compat/vfio/calls.h"
-#include "compat/vfio/host.h"
+#include "compat/soft/calls.h"
+#include "compat/vfio/hot_reset_groups.h"
 #include "ioas/soft/soft_device.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 using ioas::soft::PciAddress;
 
-const PciAddress& AddressOf(const Host& host, uint32_t device) {
+const PciAddress& AddressOf(const vfio::Host& host, uint32_t device) {
   return host.arena().Get(host.state().devices[device].soft)->address;
 }
 
 // The devices that a hot reset of `device` resets: those of its bus.
-uint64_t AffectedDevices(const Host& host, uint32_t device) {
+uint64_t AffectedDevices(const vfio::Host& host, uint32_t device) {
   const PciAddress& own = AddressOf(host, device);
   uint64_t affected = 0;
   for (uint32_t i = 0; i < host.state().device_count; ++i) {
@@ -25,7 +25,7 @@ uint64_t AffectedDevices(const Host& host, uint32_t device) {
   return affected;
 }
 
-abi::PciDependentDevice Describe(const Host& host, uint32_t device) {
+abi::PciDependentDevice Describe(const vfio::Host& host, uint32_t device) {
   const PciAddress& address = AddressOf(host, device);
   const uint32_t group = host.state().devices[device].group;
   abi::PciDependentDevice description = {};
@@ -36,33 +36,15 @@ abi::PciDependentDevice Describe(const Host& host, uint32_t device) {
   return description;
 }
 
-// The groups that the caller names by their descriptors, a bit each. Needs the host's lock.
-ioas::Result<uint64_t> CopyInGroups(Host& host, const decode::DecodedCall& call, uint32_t count) {
-  int32_t fds[kMaxDevices];
-  IOAS_RETURN_IF_ERROR(call.memory->Read(call.argument + sizeof(abi::PciHotReset),
-                                         std::as_writable_bytes(std::span(fds, count))));
-  uint64_t groups = 0;
-  for (const int32_t fd : std::span(fds, count)) {
-    const ioas::Result<uint32_t> slot = host.parts().descriptors->SlotOf(fd);
-    if (!slot.ok()) return slot.error();
-    const FileSlot file = host.files().slot(*slot);
-    if (*slot == 0 || file.in_use == 0 || file.kind != decode::DescriptorKind::kGroup) {
-      return ioas::Error{EINVAL, "the descriptor is no group's"};
-    }
-    groups |= uint64_t{1} << file.object;
-  }
-  return groups;
-}
-
 }  // namespace
 
-ioas::Status GetHotResetInfo(Host& host, uint32_t device, const decode::DecodedCall& call) {
+ioas::Status GetHotResetInfo(vfio::Host& host, uint32_t device, const decode::DecodedCall& call) {
   ioas::Result<abi::PciHotResetInfo> info = call.CopyIn<abi::PciHotResetInfo>();
   if (!info.ok()) return info.error();
-  abi::PciDependentDevice devices[kMaxDevices];
+  abi::PciDependentDevice devices[vfio::kMaxDevices];
   uint32_t count = 0;
   const uint64_t affected = AffectedDevices(host, device);
-  for (uint32_t i = 0; i < kMaxDevices; ++i) {
+  for (uint32_t i = 0; i < vfio::kMaxDevices; ++i) {
     if ((affected >> i & 1) != 0) devices[count++] = Describe(host, i);
   }
   info->flags = 0;
@@ -76,7 +58,8 @@ ioas::Status GetHotResetInfo(Host& host, uint32_t device, const decode::DecodedC
   return call.CopyOut(*info);
 }
 
-ioas::Status HotReset(Host& host, uint32_t device, const decode::DecodedCall& call) {
+ioas::Status HotReset(vfio::Host& host, SoftPlatform& platform, uint32_t device,
+                      const decode::DecodedCall& call) {
   const ioas::Result<abi::PciHotReset> reset = call.CopyIn<abi::PciHotReset>();
   if (!reset.ok()) return reset.error();
   if (reset->count == 0) {
@@ -86,20 +69,21 @@ ioas::Status HotReset(Host& host, uint32_t device, const decode::DecodedCall& ca
   if (reset->count > static_cast<uint32_t>(__builtin_popcountll(affected))) {
     return ioas::Error{EINVAL, "more groups than devices are affected"};
   }
-  Host::Lock lock(host);
-  const ioas::Result<uint64_t> groups = CopyInGroups(host, call, reset->count);
+  vfio::Host::Lock lock(host);
+  const ioas::Result<uint64_t> groups = vfio::CopyInHotResetGroups(host, call, reset->count);
   if (!groups.ok()) return groups.error();
-  for (uint32_t i = 0; i < kMaxDevices; ++i) {
+  for (uint32_t i = 0; i < vfio::kMaxDevices; ++i) {
     if ((affected >> i & 1) == 0) continue;
     if ((*groups >> host.state().devices[i].group & 1) == 0) {
       return ioas::Error{EINVAL, "an affected device's group is not among those given"};
     }
   }
-  for (uint32_t i = 0; i < kMaxDevices; ++i) {
+  for (uint32_t i = 0; i < vfio::kMaxDevices; ++i) {
     if ((affected >> i & 1) == 0) continue;
-    if (ioas::soft::SoftDevice* other = host.device(i); other != nullptr) other->ResetFunction();
+    if (ioas::soft::SoftDevice* other = platform.device(i); other != nullptr)
+      other->ResetFunction();
   }
   return {};
 }
 
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -1,8 +1,8 @@
-#include "compat/vfio/device_name.h"
+#include "compat/soft/device_name.h"
 
 #include <gtest/gtest.h>
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr ioas::soft::PciAddress kAddress = {.domain = 0, .bus = 0xab, .device = 5, .function = 1};
@@ -39,4 +39,4 @@ TEST(DeviceNameTest, AddressIsWrittenAsTheKernelDoes) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -1,6 +1,6 @@
 // A host in a test's own process, driven without the preload library: what ioctl() would do.
-#ifndef COMPAT_VFIO_TEST_HOST_H_
-#define COMPAT_VFIO_TEST_HOST_H_
+#ifndef COMPAT_SOFT_TEST_HOST_H_
+#define COMPAT_SOFT_TEST_HOST_H_
 
 #include <sys/types.h>
 
@@ -10,9 +10,10 @@
 #include <string>
 
 #include "compat/decode/caller_memory.h"
+#include "compat/soft/soft_platform.h"
 #include "compat/vfio/host.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 
 // The test's own memory; bad pointers are EFAULT.
 class TestMemory final : public decode::CallerMemory {
@@ -24,7 +25,7 @@ class TestMemory final : public decode::CallerMemory {
 // A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0
 // and 0000:01:00.0, which has a bus of its own, in group 8. Calls return what the system call
 // would: a value, or a negated errno. Any thread may call.
-class TestHost : private Descriptors {
+class TestHost : private vfio::Descriptors {
  public:
   static constexpr uint32_t kGroup = 7;
   static constexpr uint32_t kOtherGroup = 8;
@@ -62,19 +63,22 @@ class TestHost : private Descriptors {
   // fork(), with what the library does around it.
   static pid_t Fork();
 
-  Host& host() { return *host_; }
+  vfio::Host& host() { return *host_; }
+  SoftPlatform& platform() { return *platform_; }
   uint32_t Slot(int fd);
 
  private:
   ioas::Result<uint32_t> SlotOf(int fd) override;
+  int DescriptorOf(uint32_t slot) override;
   void OnNew(int fd, uint32_t slot) override;
 
   std::mutex mutex_;
   std::map<int, uint32_t> slots_;
   std::string images_[3];
-  Host* host_ = nullptr;
+  SoftPlatform* platform_ = nullptr;
+  vfio::Host* host_ = nullptr;
 };
 
-}  // namespace compat::vfio
+}  // namespace compat::soft
 
-#endif  // COMPAT_VFIO_TEST_HOST_H_
+#endif  // COMPAT_SOFT_TEST_HOST_H_

@@ -1,13 +1,13 @@
 // The names that VFIO_GROUP_GET_DEVICE_FD takes.
-#ifndef COMPAT_VFIO_DEVICE_NAME_H_
-#define COMPAT_VFIO_DEVICE_NAME_H_
+#ifndef COMPAT_SOFT_DEVICE_NAME_H_
+#define COMPAT_SOFT_DEVICE_NAME_H_
 
 #include <string_view>
 
 #include "ioas/base/result.h"
 #include "ioas/soft/soft_host.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 
 // Room for "dddd:bb:dd.f" (a domain may need more digits) and its NUL.
 inline constexpr size_t kPciAddressLength = 20;
@@ -20,6 +20,6 @@ std::string_view FormatPciAddress(const ioas::soft::PciAddress& address,
 // only a function with SR-IOV takes (vfio_pci_core_match in drivers/vfio/pci/vfio_pci_core.c).
 ioas::Result<bool> MatchDeviceName(std::string_view name, const ioas::soft::PciAddress& address);
 
-}  // namespace compat::vfio
+}  // namespace compat::soft
 
-#endif  // COMPAT_VFIO_DEVICE_NAME_H_
+#endif  // COMPAT_SOFT_DEVICE_NAME_H_

@@ -1,15 +1,17 @@
 // What tests of a device's descriptor begin with: a device in a container of type 1 version 2.
-#ifndef COMPAT_VFIO_DEVICE_FIXTURE_H_
-#define COMPAT_VFIO_DEVICE_FIXTURE_H_
+#ifndef COMPAT_SOFT_DEVICE_FIXTURE_H_
+#define COMPAT_SOFT_DEVICE_FIXTURE_H_
 
 #include <gtest/gtest.h>
 
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_numbers.h"
+#include "compat/soft/test_host.h"
 #include "compat/vfio/regions.h"
-#include "compat/vfio/test_host.h"
 
-namespace compat::vfio {
+namespace compat::soft {
+
+using vfio::RegionOffset;
 
 class DeviceFixture : public testing::Test {
  protected:
@@ -56,6 +58,6 @@ class DeviceFixture : public testing::Test {
   int device_ = -1;
 };
 
-}  // namespace compat::vfio
+}  // namespace compat::soft
 
-#endif  // COMPAT_VFIO_DEVICE_FIXTURE_H_
+#endif  // COMPAT_SOFT_DEVICE_FIXTURE_H_

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "compat/vfio/device_fixture.h"
+#include "compat/soft/device_fixture.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr uint64_t kQueueSizes = 0x24;  // a register of the drives that a reset clears
@@ -121,4 +121,4 @@ TEST_F(HotResetTest, AllDevicesOfTheBusAreReset) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

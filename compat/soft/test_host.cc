@@ -1,4 +1,4 @@
-#include "compat/vfio/test_host.h"
+#include "compat/soft/test_host.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 #include "compat/abi/vfio_numbers.h"
 #include "compat/type1/type1.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 void Require(bool fulfilled, const char* what) {
@@ -59,7 +59,9 @@ TestHost::TestHost() : images_{MakeImage(), MakeImage(), MakeImage()} {
                       {.address = {0, 0, 6, 0}, .group = kOtherGroup, .image = images_[1]},
                       {.address = {0, 1, 0, 0}, .group = kOtherGroup, .image = images_[2]}};
   const int fd = memfd_create("test-host", MFD_CLOEXEC);
-  const auto host = Host::Open(fd, settings, {.personality = &type1::Type1(), .descriptors = this});
+  platform_ = new SoftPlatform;
+  const auto host = vfio::Host::Open(
+      fd, settings, {.personality = &type1::Type1(), .descriptors = this, .platform = platform_});
   if (!host.ok()) errno = host.error().code;
   Require(host.ok(), "opening the host");
   host_ = *host;
@@ -68,6 +70,7 @@ TestHost::TestHost() : images_{MakeImage(), MakeImage(), MakeImage()} {
 TestHost::~TestHost() {
   while (!slots_.empty()) Close(slots_.begin()->first);
   const int fd = host_->arena_fd();
+  delete platform_;
   delete host_;
   close(fd);
   for (const std::string& image : images_) unlink(image.c_str());
@@ -106,7 +109,7 @@ int TestHost::Duplicate(int fd) {
 
 long TestHost::Ioctl(int fd, uint32_t request, uint64_t argument) {
   TestMemory memory;
-  return Answer(host_->Ioctl(Slot(fd), request, argument, memory));
+  return Answer(host_->Ioctl(fd, Slot(fd), request, argument, memory));
 }
 
 long TestHost::Read(int fd, void* buffer, size_t size, uint64_t position) {
@@ -176,9 +179,17 @@ ioas::Result<uint32_t> TestHost::SlotOf(int fd) {
   return slot != slots_.end() ? slot->second : 0u;
 }
 
+int TestHost::DescriptorOf(uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [fd, its_slot] : slots_) {
+    if (its_slot == slot) return fd;
+  }
+  return -1;
+}
+
 void TestHost::OnNew(int fd, uint32_t slot) {
   const std::lock_guard lock(mutex_);
   slots_[fd] = slot;
 }
 
-}  // namespace compat::vfio
+}  // namespace compat::soft

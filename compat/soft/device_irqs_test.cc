@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
-#include "compat/vfio/device_fixture.h"
+#include "compat/soft/device_fixture.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 constexpr uint32_t kTriggerNone = abi::kIrqSetDataNone | abi::kIrqSetActionTrigger;
@@ -334,4 +334,4 @@ TEST_F(DeviceIrqsTest, InterruptsOutliveResetAndEndWithTheDevicesFile) {
 }
 
 }  // namespace
-}  // namespace compat::vfio
+}  // namespace compat::soft

@@ -3,15 +3,15 @@
 
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_feature.h"
-#include "compat/vfio/calls.h"
+#include "compat/soft/calls.h"
 #include "compat/vfio/capability_chain.h"
-#include "compat/vfio/host.h"
 #include "compat/vfio/regions.h"
 
-namespace compat::vfio {
+namespace compat::soft {
 namespace {
 
 using ioas::soft::SoftDevice;
+using vfio::RegionOffset;
 
 ioas::Status GetInfo(const decode::DecodedCall& call) {
   ioas::Result<abi::DeviceInfo> info = call.CopyIn<abi::DeviceInfo>();
@@ -24,7 +24,7 @@ ioas::Status GetInfo(const decode::DecodedCall& call) {
 }
 
 using RegionChain =
-    CapabilityChain<sizeof(abi::RegionInfoCapSparseMmap) + sizeof(abi::RegionSparseMmapArea)>;
+    vfio::CapabilityChain<sizeof(abi::RegionInfoCapSparseMmap) + sizeof(abi::RegionSparseMmapArea)>;
 
 void DescribeBar(const ioas::soft::BarInfo& bar, abi::RegionInfo& info, RegionChain& chain) {
   info.size = bar.size;
@@ -67,7 +67,7 @@ ioas::Status GetRegionInfo(SoftDevice& device, const decode::DecodedCall& call) 
   info->offset = RegionOffset(info->index);
   // Without capabilities the caller's own cap_offset goes back to it, as in the kernel.
   if (chain.size() != 0) info->cap_offset = 0;
-  return CopyOutWithChain(call, *info, chain, abi::kRegionInfoFlagCaps);
+  return vfio::CopyOutWithChain(call, *info, chain, abi::kRegionInfoFlagCaps);
 }
 
 ioas::Status GetIrqInfo(SoftDevice& device, const decode::DecodedCall& call) {
@@ -115,8 +115,10 @@ ioas::Status Ioeventfd(const decode::DecodedCall& call) {
   return ioas::Error{ENOTTY, "emulated devices take no ioeventfds"};
 }
 
-ioas::Status Dispatch(Host& host, uint32_t index, SoftDevice& device,
-                      const decode::DecodedCall& call) {
+}  // namespace
+
+ioas::Status CallDevice(vfio::Host& host, SoftPlatform& platform, uint32_t index,
+                        SoftDevice& device, const decode::DecodedCall& call) {
   switch (call.row->call) {
     case decode::Call::kDeviceGetInfo:
       return GetInfo(call);
@@ -132,7 +134,7 @@ ioas::Status Dispatch(Host& host, uint32_t index, SoftDevice& device,
     case decode::Call::kDeviceGetPciHotResetInfo:
       return GetHotResetInfo(host, index, call);
     case decode::Call::kDevicePciHotReset:
-      return HotReset(host, index, call);
+      return HotReset(host, platform, index, call);
     case decode::Call::kDeviceIoeventfd:
       return Ioeventfd(call);
     case decode::Call::kDeviceFeature:
@@ -144,16 +146,4 @@ ioas::Status Dispatch(Host& host, uint32_t index, SoftDevice& device,
   }
 }
 
-}  // namespace
-
-ioas::Result<long> DeviceIoctl(Host& host, uint32_t index, const CallArguments& arguments) {
-  const auto call = decode::Decode(decode::DescriptorKind::kDevice, host.TypeOfDevice(index),
-                                   arguments.request, arguments.argument, arguments.memory);
-  if (!call.ok()) return call.error();
-  const ioas::Result<SoftDevice*> device = host.UseDevice(index);
-  if (!device.ok()) return device.error();
-  IOAS_RETURN_IF_ERROR(Dispatch(host, index, **device, *call));
-  return 0L;
-}
-
-}  // namespace compat::vfio
+}  // namespace compat::soft
