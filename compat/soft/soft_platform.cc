@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "compat/soft/calls.h"
-#include "compat/soft/device_name.h"
+#include "compat/vfio/device_name.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/devices.h"
 
@@ -13,6 +13,17 @@ namespace compat::soft {
 namespace {
 
 using ioas::soft::SoftDevice;
+
+// Room for "dddd:bb:dd.f" (a domain may need more digits) and its NUL.
+constexpr size_t kPciAddressLength = 20;
+
+// Writes `address` as the kernel does. Returns it, in `buffer`.
+std::string_view FormatPciAddress(const ioas::soft::PciAddress& address,
+                                  char (&buffer)[kPciAddressLength]) {
+  const int length = std::snprintf(buffer, sizeof(buffer), "%04x:%02x:%02x.%x", address.domain,
+                                   address.bus, address.device, address.function);
+  return {buffer, static_cast<size_t>(length)};
+}
 
 uint32_t FindOrAddGroup(vfio::HostState& state, uint32_t number) {
   for (uint32_t i = 0; i < state.group_count; ++i) {
@@ -127,8 +138,10 @@ ioas::Result<uint32_t> SoftPlatform::FindDevice(uint32_t group, std::string_view
   const vfio::HostState& state = host_->state();
   for (uint32_t i = 0; i < state.device_count; ++i) {
     if (state.devices[i].group != group) continue;
+    char own[kPciAddressLength];
+    const auto& address = host_->arena().Get(state.devices[i].soft)->address;
     const ioas::Result<bool> match =
-        MatchDeviceName(name, host_->arena().Get(state.devices[i].soft)->address);
+        vfio::MatchDeviceName(name, FormatPciAddress(address, own), /*takes_token=*/false);
     if (!match.ok()) return match.error();
     if (*match) return i;
   }

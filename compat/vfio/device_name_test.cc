@@ -1,15 +1,17 @@
-#include "compat/soft/device_name.h"
+#include "compat/vfio/device_name.h"
 
 #include <gtest/gtest.h>
 
-namespace compat::soft {
+#include <string>
+
+namespace compat::vfio {
 namespace {
 
-constexpr ioas::soft::PciAddress kAddress = {.domain = 0, .bus = 0xab, .device = 5, .function = 1};
+constexpr char kToken[] = "0000:ab:05.1 vf_token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3";
 
 // 1, 0, or a negated errno, as vfio_pci_core_match returns.
-int Match(std::string_view name) {
-  const auto match = MatchDeviceName(name, kAddress);
+int Match(std::string_view name, bool takes_token = false) {
+  const auto match = MatchDeviceName(name, "0000:ab:05.1", takes_token);
   return match.ok() ? *match : -match.error().code;
 }
 
@@ -23,7 +25,7 @@ TEST(DeviceNameTest, AddressMatchesAloneOrBeforeSpaces) {
 }
 
 TEST(DeviceNameTest, TokenIsRefusedByADeviceWithoutVirtualFunctions) {
-  EXPECT_EQ(Match("0000:ab:05.1 vf_token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3"), -EINVAL);
+  EXPECT_EQ(Match(kToken), -EINVAL);
   EXPECT_EQ(Match("0000:ab:05.1 vf_token=bd8d9d2b"), -EINVAL);
   EXPECT_EQ(Match("0000:ab:05.1 vf_token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1fg"), -EINVAL);
   EXPECT_EQ(Match("0000:ab:05.1 other=1"), -EINVAL);
@@ -31,12 +33,11 @@ TEST(DeviceNameTest, TokenIsRefusedByADeviceWithoutVirtualFunctions) {
   EXPECT_EQ(Match("0000:ab:06.1 other=1"), 0);
 }
 
-TEST(DeviceNameTest, AddressIsWrittenAsTheKernelDoes) {
-  char buffer[kPciAddressLength];
-  EXPECT_EQ(FormatPciAddress(kAddress, buffer), "0000:ab:05.1");
-  EXPECT_EQ(FormatPciAddress({.domain = 0xabcd, .bus = 0, .device = 31, .function = 7}, buffer),
-            "abcd:00:1f.7");
+TEST(DeviceNameTest, TokenIsTakenByADeviceWithVirtualFunctions) {
+  EXPECT_EQ(Match(kToken, true), 1);
+  EXPECT_EQ(Match(std::string(kToken) + " " + kToken, true), -EINVAL);
+  EXPECT_EQ(Match("0000:ab:05.1 vf_token=bd8d9d2b", true), -EINVAL);
 }
 
 }  // namespace
-}  // namespace compat::soft
+}  // namespace compat::vfio

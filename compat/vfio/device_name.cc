@@ -1,9 +1,8 @@
-#include "compat/soft/device_name.h"
+#include "compat/vfio/device_name.h"
 
 #include <cctype>
-#include <cstdio>
 
-namespace compat::soft {
+namespace compat::vfio {
 namespace {
 
 constexpr std::string_view kTokenOption = "vf_token=";
@@ -23,16 +22,7 @@ bool BeginsWithUuid(std::string_view text) {
 
 }  // namespace
 
-std::string_view FormatPciAddress(const ioas::soft::PciAddress& address,
-                                  char (&buffer)[kPciAddressLength]) {
-  const int length = std::snprintf(buffer, sizeof(buffer), "%04x:%02x:%02x.%x", address.domain,
-                                   address.bus, address.device, address.function);
-  return {buffer, static_cast<size_t>(length)};
-}
-
-ioas::Result<bool> MatchDeviceName(std::string_view name, const ioas::soft::PciAddress& address) {
-  char buffer[kPciAddressLength];
-  const std::string_view own = FormatPciAddress(address, buffer);
+ioas::Result<bool> MatchDeviceName(std::string_view name, std::string_view own, bool takes_token) {
   if (!name.starts_with(own)) return false;
   name.remove_prefix(own.size());
   if (name.empty()) return true;
@@ -50,8 +40,8 @@ ioas::Result<bool> MatchDeviceName(std::string_view name, const ioas::soft::PciA
       return ioas::Error{EINVAL, "an unknown, repeated or malformed option behind the address"};
     }
   }
-  if (token) return ioas::Error{EINVAL, "a VF token for a device without SR-IOV"};
+  if (token && !takes_token) return ioas::Error{EINVAL, "a VF token for a device without SR-IOV"};
   return true;
 }
 
-}  // namespace compat::soft
+}  // namespace compat::vfio
