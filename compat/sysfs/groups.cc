@@ -25,12 +25,6 @@ constexpr std::string_view kNoiommuName = "vfio-noiommu";
 // The drivers that set driver_managed_dma, apart from VFIO's.
 constexpr std::string_view kHarmlessDrivers[] = {"pcieport", "pci-stub", "fsl-pci"};
 
-bool LeavesDmaAlone(const GroupDevice& device) {
-  return device.driver[0] == '\0' || device.has_cdev ||
-         std::ranges::find(kHarmlessDrivers, std::string_view(device.driver)) !=
-             std::end(kHarmlessDrivers);
-}
-
 bool IsVfios(const GroupDevice& device) { return device.has_cdev; }
 
 // N of the entry vfioN in a device's vfio-dev.
@@ -45,6 +39,11 @@ std::optional<uint32_t> ReadCdev(const Path& directory) {
 }
 
 }  // namespace
+
+bool ClaimsDma(const GroupDevice& device) {
+  const auto* const harmless = std::ranges::find(kHarmlessDrivers, std::string_view(device.driver));
+  return device.driver[0] != '\0' && !device.has_cdev && harmless == std::end(kHarmlessDrivers);
+}
 
 std::vector<uint32_t> Groups::AllNumbers() const {
   std::vector<uint32_t> numbers;
@@ -81,7 +80,7 @@ bool Groups::ReadAny(uint32_t number, Group& group) const {
   std::ranges::sort(group.devices, [](const GroupDevice& a, const GroupDevice& b) {
     return std::string_view(a.name) < std::string_view(b.name);
   });
-  group.is_viable = std::ranges::all_of(group.devices, LeavesDmaAlone);
+  group.is_viable = std::ranges::none_of(group.devices, ClaimsDma);
   group.is_noiommu = IsNoiommu(group);
   return true;
 }

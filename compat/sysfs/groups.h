@@ -22,6 +22,10 @@ struct GroupDevice {
   uint32_t cdev;          // N of /dev/vfio/devices/vfioN; 0 without one
 };
 
+// Whether the device's driver claims the DMA of its group for the kernel, which no VFIO driver
+// does: see Group::is_viable.
+bool ClaimsDma(const GroupDevice& device);
+
 struct Group {
   uint32_t number;
   // The kernel made the group up for a device without an IOMMU: /dev/vfio/noiommu-N. Such a device

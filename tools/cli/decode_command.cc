@@ -12,6 +12,7 @@
 #include "compat/decode/documentation.h"
 #include "compat/settings/text.h"
 #include "tools/cli/exit_status.h"
+#include "tools/cli/json.h"
 
 namespace tools::cli {
 namespace {
@@ -101,34 +102,16 @@ void PrintText(const CallRow& row) {
   std::printf("  %s\n", row.documentation);
 }
 
-std::string JsonString(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
-
-std::string JsonList(const std::vector<const char*>& names) {
-  std::string list = "[";
-  for (const char* name : names) {
-    if (list.size() > 1) list += ", ";
-    list += JsonString(name);
-  }
-  return list + "]";
-}
-
 void PrintJson(const CallRow& row) {
-  std::vector<const char*> kinds;
+  std::vector<std::string> kinds;
   for (int kind = 0; kind < compat::decode::kDescriptorKinds; ++kind) {
     if (IsValidFor(row, static_cast<DescriptorKind>(kind))) {
-      kinds.push_back(compat::decode::Name(static_cast<DescriptorKind>(kind)));
+      kinds.push_back(JsonString(compat::decode::Name(static_cast<DescriptorKind>(kind))));
     }
   }
-  std::vector<const char*> types;
+  std::vector<std::string> types;
   for (const ContainerType type : compat::decode::kContainerTypes) {
-    if (IsValidFor(row, type)) types.push_back(compat::decode::Name(type));
+    if (IsValidFor(row, type)) types.push_back(JsonString(compat::decode::Name(type)));
   }
   std::printf("  {\"request\": %u, \"name\": %s, \"descriptors\": %s, \"container_types\": %s,\n",
               row.request, JsonString(row.name).c_str(), JsonList(kinds).c_str(),

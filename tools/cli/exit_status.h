@@ -7,6 +7,7 @@
 namespace tools::cli {
 
 inline constexpr int kNoMeaning = 1;        // decode: nothing has the number
+inline constexpr int kUnfit = 1;            // doctor: legacy programs would fail here
 inline constexpr int kUsage = 2;            // what was asked makes no sense
 inline constexpr int kCannotExecute = 126;  // run: the program is there but cannot be run, as in sh
 inline constexpr int kNotFound = 127;       // run: there is no such program, as in sh

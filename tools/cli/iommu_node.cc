@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tools/cli/node_permissions.h"
+
 namespace tools::cli {
 
 IommuNode TryIommuNode(const std::string& root) {
@@ -26,8 +28,8 @@ IommuNode TryIommuNode(const std::string& root) {
     case EPERM:
       return {.opens = false,
               .finding = why + ": this user may not use it",
-              .remedy = "run as root, or let a group of this user's have it: chgrp GROUP " +
-                        std::string(kIommuNode) + " && chmod g+rw " + kIommuNode};
+              .remedy = "run as root, or let a group of this user's have it: " +
+                        ShareNodeCommand(kIommuNode)};
     default:
       return {.opens = false, .finding = why, .remedy = "see the kernel's messages: dmesg"};
   }

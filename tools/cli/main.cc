@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tools/cli/decode_command.h"
+#include "tools/cli/doctor_command.h"
 #include "tools/cli/exit_status.h"
 #include "tools/cli/run_command.h"
 #include "tools/cli/version.h"
@@ -11,6 +12,7 @@
 namespace {
 
 using tools::cli::DecodeOptions;
+using tools::cli::DoctorOptions;
 using tools::cli::RunOptions;
 
 constexpr char kExamples[] = R"(Examples:
@@ -20,6 +22,7 @@ constexpr char kExamples[] = R"(Examples:
   vfio-compat run --summary --fault iova=0x7000000000-0x7fffffffff \
       --device nvme,addr=05:00.0,image=disk.img,group=7 -- PROGRAM ARG...
   vfio-compat run -- dpdk-testpmd -a 0000:00:03.0 -- -i
+  vfio-compat doctor
   vfio-compat decode 18
   vfio-compat decode 0x3b71 --fd=container --type=type1v2 --json
 )";
@@ -60,6 +63,17 @@ CLI::App* AddDecode(CLI::App& app, DecodeOptions& options) {
   return decode;
 }
 
+CLI::App* AddDoctor(CLI::App& app, DoctorOptions& options) {
+  CLI::App* doctor = app.add_subcommand(
+      "doctor",
+      "Check whether legacy programs run on this host's devices, and say what is missing");
+  doctor->add_flag("--json", options.json, "Print JSON");
+  // For tests, so it is not in the help.
+  doctor->add_option("--root", options.root)->group("");
+  doctor->footer("The exit status is 1 if they would fail on the kernel backend.");
+  return doctor;
+}
+
 // One line, whatever CLI11 has to say.
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
@@ -69,8 +83,10 @@ int Main(const std::vector<std::string>& own, const std::vector<std::string>& co
   app.footer(kExamples);
   app.require_subcommand(1);
   RunOptions run_options;
+  DoctorOptions doctor_options;
   DecodeOptions decode_options;
   CLI::App* const run = AddRun(app, run_options);
+  CLI::App* const doctor = AddDoctor(app, doctor_options);
   AddDecode(app, decode_options);
   try {
     // CLI11 takes its arguments from the back.
@@ -81,6 +97,7 @@ int Main(const std::vector<std::string>& own, const std::vector<std::string>& co
     return tools::cli::Report({tools::cli::kUsage, FirstLine(error.what())});
   }
   if (*run) return tools::cli::RunProgram(run_options, command);
+  if (*doctor) return tools::cli::RunDoctor(doctor_options);
   return tools::cli::RunDecode(decode_options);
 }
 

@@ -203,6 +203,33 @@ TEST_F(VfioCompatTest, SignalsReachTheProgram) {
   EXPECT_EQ(result.status, 9) << result.errors;
 }
 
+TEST_F(VfioCompatTest, DoctorHasAVerdictOnThisMachine) {
+  const CommandResult result = Call({"doctor"});
+  EXPECT_EQ(result.errors, "");
+  EXPECT_EQ(result.output.find("ok       kernel: Linux "), 0u) << result.output;
+  const bool has_errors = result.output.find("\nerror ") != std::string::npos;
+  EXPECT_EQ(result.status, has_errors ? 1 : 0) << result.output;
+  EXPECT_EQ(Call({"doctor", "--json"}).status, result.status);
+}
+
+TEST_F(VfioCompatTest, DoctorLooksAtNothingButItsRoot) {
+  const CommandResult result = Call({"doctor", "--root", File("empty")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.output.find("error    IOMMU: none is in use"), std::string::npos);
+  EXPECT_NE(result.output.find("warning  kernel: unknown version"), std::string::npos);
+}
+
+TEST_F(VfioCompatTest, WhatIsWrittenAsJsonIsJson) {
+  SKIP_UNLESS_INSTALLED("python3");
+  for (const char* command : {"doctor", "decode"}) {
+    std::vector<std::string> arguments = {command, "--json"};
+    if (arguments[0] == "decode") arguments.emplace_back("18");
+    const CommandResult check =
+        Command({"python3", "-m", "json.tool"}).WithInput(Call(arguments).output).Run();
+    EXPECT_EQ(check.status, 0) << command << ": " << check.errors;
+  }
+}
+
 TEST_F(VfioCompatTest, DecodeShowsEveryMeaningOfANumber) {
   const CommandResult result = Call({"decode", "18"});
   EXPECT_EQ(result.status, 0);
