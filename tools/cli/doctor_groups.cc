@@ -10,7 +10,6 @@ namespace tools::cli {
 namespace {
 
 using compat::sysfs::ClaimsDma;
-using compat::sysfs::Group;
 using compat::sysfs::GroupDevice;
 
 constexpr char kNodes[] = "/dev/vfio/devices/";

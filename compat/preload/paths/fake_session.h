@@ -11,7 +11,7 @@ namespace compat::preload {
 int OpenFakeDevice();
 
 // What EmulatedDevices() returns; the fake inventory at the start, and for null.
-void SetInventory(const vfs::Inventory* inventory);
+void SetInventory(const vfs::Inventory* chosen);
 
 // Whether Configured() says so. True at the start, unless the environment variable
 // VFIO_COMPAT_TEST_OFF is set.
