@@ -15,14 +15,27 @@ inline constexpr uint32_t kMaxDescriptors = 1u << 20;
 
 extern std::atomic<uint32_t> g_slots[kMaxDescriptors];
 
-// The file slot that `fd` stands for, or 0: `fd` is the program's own business. A descriptor that
-// was closed behind the library's back (fclose, a raw system call) may still be here.
-inline uint32_t SlotOf(int fd) {
+// In an entry: reading, writing and mapping the descriptor is the kernel's business.
+inline constexpr uint32_t kPassesThrough = 1u << 31;
+
+// What the table has of `fd`; 0: nothing.
+inline uint32_t EntryOf(int fd) {
   return g_slots[static_cast<uint32_t>(fd) % kMaxDescriptors].load(std::memory_order_relaxed);
 }
 
-// Makes `fd` stand for `slot`; 0 forgets it. Returns false if `fd` is beyond the table.
-bool SetSlot(int fd, uint32_t slot);
+// The file slot that `fd` stands for, or 0: `fd` is the program's own business. A descriptor that
+// was closed behind the library's back (fclose, a raw system call) may still be here.
+inline uint32_t SlotOf(int fd) { return EntryOf(fd) & ~kPassesThrough; }
+
+// The same for those who read, write and map: 0 if the kernel does it.
+inline uint32_t EmulatedSlotOf(int fd) {
+  const uint32_t entry = EntryOf(fd);
+  return entry < kPassesThrough ? entry : 0;
+}
+
+// Makes `fd` stand for `entry`, a slot, with kPassesThrough where that is so; 0 forgets it. Returns
+// false if `fd` is beyond the table.
+bool SetSlot(int fd, uint32_t entry);
 
 // No descriptor above this one has ever been in the table.
 extern std::atomic<uint32_t> g_highest_descriptor;

@@ -16,8 +16,8 @@ namespace {
 // `copy` is a duplicate of `fd`. One that the table cannot hold is given up.
 int OnDuplicate(int fd, int copy) {
   if (copy < 0) return copy;
-  const uint32_t slot = SlotOf(fd);
-  if (__builtin_expect(slot != 0, 0) && !SetSlot(copy, slot)) {
+  const uint32_t entry = EntryOf(fd);
+  if (__builtin_expect(entry != 0, 0) && !SetSlot(copy, entry)) {
     close(copy);
     errno = EMFILE;
     return -1;

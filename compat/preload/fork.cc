@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "compat/preload/bar_mappings.h"
+#include "compat/preload/process_host.h"
 #include "ioas/process_table.h"
 #include "ioas/soft/soft_device.h"
 
@@ -14,6 +15,7 @@ void InChild() {
   ioas::soft::SoftDevice::AfterForkInChild();
   ReleaseBarMappings();
   WatchInheritedBars();
+  if (vfio::Host* host = OpenedHost(); host != nullptr) host->OnFork();
 }
 
 void InParent() {

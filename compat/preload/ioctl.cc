@@ -5,6 +5,7 @@
 #include "compat/decode/call.h"
 #include "compat/preload/answer.h"
 #include "compat/preload/descriptor_table.h"
+#include "compat/preload/kvm.h"
 #include "compat/preload/next.h"
 #include "compat/preload/own_memory.h"
 #include "compat/preload/process_host.h"
@@ -38,6 +39,13 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
   return Fail(NameOf(request), fd, result.error());
 }
 
+bool AdoptSilently(int fd) {
+  const int saved_errno = errno;
+  const bool adopted = Adopt(fd);
+  errno = saved_errno;
+  return adopted;
+}
+
 }  // namespace
 
 COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
@@ -48,13 +56,12 @@ COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
   if (const uint32_t slot = SlotOf(fd); __builtin_expect(slot != 0, 0)) {
     return OwnIoctl(fd, slot, request, argument);
   }
-  const int result = Next<"ioctl", NextIoctl>()(fd, request, argument);
-  // A host's file answers no calls of its own: ENOTTY may mean that the table has yet to learn of
-  // it.
-  if (__builtin_expect(result == -1 && IsVfioRequest(request), 0) && errno == ENOTTY && Adopt(fd)) {
+  // The table may have yet to learn of the descriptor: the kernel's own /dev/iommu would answer.
+  if (__builtin_expect(IsVfioRequest(request), 0) && AdoptSilently(fd)) {
     return OwnIoctl(fd, SlotOf(fd), request, argument);
   }
-  return result;
+  if (__builtin_expect(request == kKvmSetDeviceAttr, 0)) return SetKvmDeviceAttr(fd, argument);
+  return Next<"ioctl", NextIoctl>()(fd, request, argument);
 }
 
 }  // namespace compat::preload

@@ -38,7 +38,7 @@ void* MapBar(uint32_t slot, void* address, size_t size, int protection, int flag
 
 template <FunctionName kName>
 void* Mmap(void* address, size_t size, int protection, int flags, int fd, off64_t offset) {
-  if (__builtin_expect(SlotOf(fd) != 0, 0) && (flags & MAP_ANONYMOUS) == 0) {
+  if (__builtin_expect(EmulatedSlotOf(fd) != 0, 0) && (flags & MAP_ANONYMOUS) == 0) {
     if (const uint32_t slot = VerifiedSlotOf(fd); slot != 0) {
       return MapBar(slot, address, size, protection, flags, fd, offset);
     }

@@ -9,7 +9,10 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
+#include "compat/kernel/find_host.h"
+#include "compat/kernel/kernel_platform.h"
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/fork.h"
 #include "compat/preload/log.h"
@@ -28,8 +31,7 @@ namespace {
 using ioas::SystemCall;
 using settings::LogLevel;
 
-// The name that a host's memfd has, and how /proc shows it.
-constexpr char kHostName[] = "vfio-compat-host";
+// How /proc shows a host's memfd.
 constexpr char kHostLink[] = "/memfd:vfio-compat-host";
 
 class ProcessDescriptors final : public vfio::Descriptors {
@@ -47,7 +49,7 @@ class ProcessDescriptors final : public vfio::Descriptors {
     });
     return found;
   }
-  void OnNew(int fd, uint32_t slot) override { SetSlot(fd, slot); }
+  void OnNew(int fd, uint32_t slot) override;
 };
 
 ProcessDescriptors g_descriptors;
@@ -55,6 +57,8 @@ std::atomic<vfio::Host*> g_host{nullptr};
 // Set once opening it has failed, so that it is tried and logged once.
 std::atomic<bool> g_failed{false};
 PrivateLock g_opening;
+PrivateLock g_reading;
+std::atomic<const settings::Settings*> g_settings{nullptr};
 // The process that prints the summary when it ends; 0: none.
 std::atomic<long> g_summarizer{0};
 
@@ -66,7 +70,7 @@ __attribute__((destructor)) void PrintSummary() {
 
 // The host's file: the one the environment names, or a new one. Returns a negative errno.
 long OpenHostFile(const settings::Settings& settings) {
-  if (settings.host.empty()) return SystemCall(SYS_memfd_create, kHostName, MFD_CLOEXEC);
+  if (settings.host.empty()) return SystemCall(SYS_memfd_create, kernel::kHostName, MFD_CLOEXEC);
   return SystemCall(SYS_openat, AT_FDCWD, settings.host.c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
                     0600);
 }
@@ -77,8 +81,18 @@ vfio::Host* Fail(const char* what, int error, const char* reason) {
   return nullptr;
 }
 
-vfio::Platform* NewPlatform(const settings::Settings& /*settings*/) {
+vfio::Platform* NewPlatform(const settings::Settings& settings) {
+  if (settings::ResolveBackend(settings) == settings::Backend::kKernel) {
+    return new (std::nothrow) kernel::KernelPlatform(ioas::kernel::RealSystemCalls());
+  }
   return new (std::nothrow) soft::SoftPlatform;
+}
+
+// What the table is to have of a descriptor of `slot`.
+uint32_t EntryFor(const vfio::Host& host, uint32_t slot) {
+  const bool passes = slot != 0 && host.platform().PassesThrough() &&
+                      host.files().slot(slot).kind != decode::DescriptorKind::kGroup;
+  return passes ? slot | kPassesThrough : slot;
 }
 
 // Opens the host in the file `fd`, which becomes the library's.
@@ -105,26 +119,25 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   return *host;
 }
 
-// Reads the settings. False, and logged, if they are not right.
-bool ReadSettings(settings::Settings& settings) {
-  auto parsed = settings::FromEnvironment();
-  if (!parsed.ok()) {
-    g_failed = true;
-    Log(LogLevel::kError, "%s", parsed.message().c_str());
-    return false;
+// The settings, read at the first call. Null, and logged, if they are not right.
+const settings::Settings* ReadSettings() {
+  if (const settings::Settings* known = g_settings.load(std::memory_order_acquire);
+      known != nullptr || g_failed) {
+    return known;
   }
-  settings = *parsed;
-  StartLog(settings.log_level, settings.log_file.c_str());
-  return true;
-}
-
-// Opens the host whose file `fd` is a descriptor of.
-vfio::Host* OpenHostOf(int fd) {
-  char path[32];
-  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  settings::Settings settings;
-  if (!ReadSettings(settings)) return nullptr;
-  return OpenHostIn(SystemCall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0), settings);
+  PrivateLock::Guard guard(g_reading);
+  if (g_settings != nullptr || g_failed) return g_settings;
+  auto parsed = settings::FromEnvironment();
+  std::string problem = parsed.ok() ? settings::BackendConflict(*parsed) : parsed.message();
+  if (!problem.empty()) {
+    g_failed = true;
+    Log(LogLevel::kError, "%s", problem.c_str());
+    return nullptr;
+  }
+  StartLog(parsed->log_level, parsed->log_file.c_str());
+  g_settings.store(new (std::nothrow) settings::Settings(std::move(*parsed)),
+                   std::memory_order_release);
+  return g_settings;
 }
 
 bool IsHostFile(int fd) {
@@ -135,20 +148,50 @@ bool IsHostFile(int fd) {
   return length == sizeof(kHostLink) - 1 && std::strcmp(link, kHostLink) == 0;
 }
 
+// A new descriptor of the file of the host that `fd` belongs to; negative if it is none's.
+long HostFileOf(int fd, const settings::Settings& settings) {
+  if (settings::ResolveBackend(settings) == settings::Backend::kKernel) {
+    return kernel::FindHostOf(ioas::kernel::RealSystemCalls(), fd);
+  }
+  if (!IsHostFile(fd)) return -1;
+  char path[32];
+  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  return SystemCall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+}
+
+// The host that this process uses, or from now on the one that `fd` belongs to.
+vfio::Host* HostOf(int fd, const settings::Settings& settings) {
+  if (vfio::Host* host = OpenedHost(); host != nullptr) return host;
+  PrivateLock::Guard guard(g_opening);
+  if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
+  const long file = HostFileOf(fd, settings);
+  return file >= 0 ? OpenHostIn(file, settings) : nullptr;
+}
+
+void ProcessDescriptors::OnNew(int fd, uint32_t slot) {
+  SetSlot(fd, EntryFor(*OpenedHost(), slot));
+}
+
 }  // namespace
 
 vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
 
+bool UsesKernel() {
+  if (!Configured()) return false;
+  const settings::Settings* settings = ReadSettings();
+  return settings != nullptr && settings::ResolveBackend(*settings) == settings::Backend::kKernel;
+}
+
 vfio::Host* ConfiguredHost() {
   if (vfio::Host* host = OpenedHost(); host != nullptr) return host;
   if (!Configured() || g_failed) return nullptr;
+  const settings::Settings* settings = ReadSettings();
+  if (settings == nullptr) return nullptr;
   PrivateLock::Guard guard(g_opening);
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
-  settings::Settings settings;
-  if (!ReadSettings(settings)) return nullptr;
   // Nothing to offer: legacy programs then see what the machine has.
-  if (settings.devices.empty() && settings.host.empty()) return nullptr;
-  return OpenHostIn(OpenHostFile(settings), settings);
+  if (!UsesKernel() && settings->devices.empty() && settings->host.empty()) return nullptr;
+  return OpenHostIn(OpenHostFile(*settings), *settings);
 }
 
 uint32_t VerifiedSlotOf(int fd) {
@@ -157,24 +200,20 @@ uint32_t VerifiedSlotOf(int fd) {
   if (slot == 0 || host == nullptr) return 0;
   const ioas::Result<uint32_t> found = host->SlotOf(fd);
   if (found.ok() && *found == slot) return slot;
-  SetSlot(fd, found.ok() ? *found : 0);
+  SetSlot(fd, found.ok() ? EntryFor(*host, *found) : 0);
   return found.ok() ? *found : 0;
 }
 
 bool Adopt(int fd) {
   if (!Configured()) return false;
-  vfio::Host* host = OpenedHost();
-  if (host == nullptr) {
-    if (!IsHostFile(fd)) host = ConfiguredHost();
-    if (host == nullptr) {
-      PrivateLock::Guard guard(g_opening);
-      host = OpenedHost();
-      if (host == nullptr && IsHostFile(fd)) host = OpenHostOf(fd);
-    }
-  }
+  const settings::Settings* settings = ReadSettings();
+  if (settings == nullptr) return false;
+  vfio::Host* host = HostOf(fd, *settings);
   if (host == nullptr) return false;
   const ioas::Result<uint32_t> slot = host->SlotOf(fd);
-  return slot.ok() && *slot != 0 && SetSlot(fd, *slot);
+  if (!slot.ok() || *slot == 0 || !SetSlot(fd, EntryFor(*host, *slot))) return false;
+  host->OnAdopted(*slot);
+  return true;
 }
 
 }  // namespace compat::preload

@@ -14,6 +14,9 @@ vfio::Host* OpenedHost();
 // could not be had, which is logged once.
 vfio::Host* ConfiguredHost();
 
+// Whether the environment asks for the machine's own devices and IOMMU. Cheap after the first call.
+bool UsesKernel();
+
 // The slot that `fd` stands for, made sure of by looking at the descriptor itself; 0 if it is not
 // the library's (any more).
 uint32_t VerifiedSlotOf(int fd);

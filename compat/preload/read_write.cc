@@ -52,7 +52,7 @@ ioas::Result<long> MoveAll(uint32_t slot, const iovec* places, int count, const 
 // The answer of a call on `fd` if it is the library's; nothing otherwise.
 template <typename Function>
 std::optional<ssize_t> OnOwn(const char* what, int fd, Function function) {
-  if (__builtin_expect(SlotOf(fd) == 0, 1)) return std::nullopt;
+  if (__builtin_expect(EmulatedSlotOf(fd) == 0, 1)) return std::nullopt;
   const uint32_t slot = VerifiedSlotOf(fd);
   if (slot == 0) return std::nullopt;
   const int saved_errno = errno;

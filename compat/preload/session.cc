@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "compat/preload/log.h"
+#include "compat/preload/paths/kernel_groups.h"
 #include "compat/preload/process_host.h"
 #include "compat/settings/environment.h"
 #include "compat/soft/soft_platform.h"
@@ -90,6 +91,7 @@ bool Configured() {
 
 const vfs::Inventory* EmulatedDevices() {
   static const HostInventory kInventory;
+  if (UsesKernel()) return &KernelGroups();
   return ConfiguredHost() != nullptr ? &kInventory : nullptr;
 }
 

@@ -14,8 +14,9 @@ namespace compat::preload {
 // function is to call the next one at once. Cheap: one load after the first call.
 bool Configured();
 
-// The emulated devices for the file system view; null if there are none (not configured, or the
-// configuration was refused, which has been logged by then). Opens the host at the first call.
+// What the file system view adds: emulated devices, or the groups of the machine's own. Null if
+// there is nothing (not configured, or the configuration was refused, which has been logged by
+// then).
 const vfs::Inventory* EmulatedDevices();
 
 // Opens /dev/vfio/vfio, or /dev/vfio/GROUP. `flags` are open()'s. Returns a descriptor, or a

@@ -157,7 +157,7 @@ std::string ToString(const FaultRange& range) {
 
 Backend ResolveBackend(const Settings& settings) {
   if (settings.backend != Backend::kAuto) return settings.backend;
-  return settings.devices.empty() ? Backend::kKernel : Backend::kSoft;
+  return settings.devices.empty() && settings.host.empty() ? Backend::kKernel : Backend::kSoft;
 }
 
 std::string BackendConflict(const Settings& settings) {

@@ -73,7 +73,8 @@ std::string_view ToString(LogLevel level);
 std::string ToString(const DeviceSettings& device);
 std::string ToString(const FaultRange& range);
 
-// The backend that the settings choose: kKernel or kSoft.
+// The backend that the settings choose, kKernel or kSoft: kAuto is kSoft where emulated devices, or
+// a host that has some, are named.
 Backend ResolveBackend(const Settings& settings);
 
 // Why the settings do not go together with the backend that they choose (the kernel has no emulated

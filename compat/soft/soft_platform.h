@@ -47,6 +47,11 @@ class SoftPlatform final : public vfio::Platform {
   }
   ioas::IoasHandle HandleOf(const vfio::ContainerFile& /*container*/) const override { return {}; }
 
+  // Nobody else can do anything with an emulated device.
+  ioas::Status ForEachDeviceOf(int /*fd*/, Forward /*forward*/, void* /*state*/) override {
+    return {};
+  }
+
   bool PassesThrough() const override { return false; }
   ioas::Result<long> DeviceIoctl(uint32_t device, int fd,
                                  const vfio::CallArguments& arguments) override;

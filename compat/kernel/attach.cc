@@ -1,0 +1,124 @@
+// Binding devices to a container's iommufd and attaching them to its address space.
+#include "compat/abi/iommufd.h"
+#include "compat/kernel/kernel_platform.h"
+#include "ioas/kernel/cdev.h"
+#include "ioas/kernel/dirty_tracking.h"
+#include "ioas/kernel/iommufd.h"
+
+namespace compat::kernel {
+namespace {
+
+// What SET_IOMMU and SET_CONTAINER say where the kernel refuses to bind: a device that is bound
+// already is EINVAL there (vfio_df_ioctl_bind_iommufd).
+ioas::Error BindError(const ioas::Error& error) {
+  if (error.code == ENOMEM || error.code == ENODEV || error.code == EPERM) return error;
+  return {EBUSY, "a device of the group is in use elsewhere"};
+}
+
+// What they say where it refuses to attach: vfio_iommu_type1_attach_group has no more.
+ioas::Error AttachError(const ioas::Error& error) {
+  if (error.code == ENOMEM || error.code == EPERM || error.code == EBUSY || error.code == ENODEV) {
+    return error;
+  }
+  return {EINVAL, "the IOMMU cannot give a device of the group the container's address space"};
+}
+
+}  // namespace
+
+ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFile& container,
+                                        GroupContents& contents) {
+  if (container.descriptor < 0) {
+    return ioas::Error{EINVAL, "this process does not have the container that the group is in"};
+  }
+  const long fd = OpenCdev(detail(device).cdev);
+  if (fd < 0) return ioas::Error{static_cast<int>(-fd), "a device's node cannot be opened"};
+  ioas::kernel::Cdev cdev(calls_, static_cast<int>(fd));
+  ioas::kernel::Iommufd iommufd(calls_, container.descriptor);
+  ioas::Status ready = HoldIdentity(calls_, static_cast<int>(fd), IdentityOfDevice(device));
+  if (!ready.ok()) ready = ioas::Error{EBUSY, ready.error().reason};
+  uint32_t device_id = 0;
+  if (ready.ok()) {
+    const ioas::Result<uint32_t> bound = cdev.Bind(container.descriptor);
+    if (bound.ok()) {
+      device_id = *bound;
+    } else {
+      ready = BindError(bound.error());
+    }
+  }
+  if (ready.ok()) {
+    const ioas::Result<uint32_t> table =
+        ioas::kernel::PageTableFor(iommufd, device_id, container.state.ioas);
+    const ioas::Result<uint32_t> attached =
+        table.ok() ? cdev.Attach(*table) : ioas::Result<uint32_t>(table.error());
+    if (!attached.ok()) ready = AttachError(attached.error());
+  }
+  if (ready.ok()) ready = contents.AddBound(device, static_cast<int>(fd));
+  if (!ready.ok()) calls_(SYS_close, fd);
+  return ready;
+}
+
+ioas::Status KernelPlatform::AttachGroup(uint32_t group, const vfio::ContainerFile& container) {
+  vfio::HostState& state = host_->state();
+  const int fd = host_->parts().descriptors->DescriptorOf(state.groups[group].slot);
+  if (fd < 0) return ioas::Error{EINVAL, "this process does not have the group's descriptor"};
+  sysfs::Group found;
+  if (groups_.Read(state.groups[group].number, found)) {
+    IOAS_RETURN_IF_ERROR(EnterDevices(group, found));
+  }
+  GroupContents contents(calls_);
+  IOAS_RETURN_IF_ERROR(contents.Read(fd));
+  for (uint32_t i = 0; i < state.device_count; ++i) {
+    if (state.devices[i].group != group || contents.BoundDescriptor(i) >= 0) continue;
+    IOAS_RETURN_IF_ERROR(BindDevice(i, container, contents));
+  }
+  return contents.Replace(fd);
+}
+
+void KernelPlatform::DetachGroup(uint32_t group) {
+  const int fd = host_->parts().descriptors->DescriptorOf(host_->state().groups[group].slot);
+  // Without a descriptor left the kernel has unbound the devices.
+  if (fd < 0) return;
+  GroupContents contents(calls_);
+  if (!contents.Read(fd).ok()) return;
+  contents.DropAllBound();
+  (void)contents.Replace(fd);
+}
+
+ioas::Status KernelPlatform::Attach(uint64_t groups, const vfio::ContainerFile& container) {
+  if (container.state.has_stale_mappings != 0) {
+    backend_.Discard(HandleOf(container), {0, UINT64_MAX});
+    container.state.has_stale_mappings = 0;
+  }
+  for (uint32_t i = 0; i < host_->state().group_count; ++i) {
+    if ((groups >> i & 1) == 0) continue;
+    const ioas::Status attached = AttachGroup(i, container);
+    if (attached.ok()) continue;
+    Detach(groups & ((uint64_t{1} << i) - 1), container);
+    return attached;
+  }
+  return {};
+}
+
+void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& container) {
+  for (uint32_t i = 0; i < host_->state().group_count; ++i) {
+    if ((groups >> i & 1) != 0) DetachGroup(i);
+  }
+  // Nobody here can empty it now; the next to attach does.
+  if (container.descriptor < 0) container.state.has_stale_mappings = 1;
+}
+
+ioas::Status KernelPlatform::ForEachDeviceOf(int fd, Forward forward, void* state) {
+  GroupContents contents(calls_);
+  IOAS_RETURN_IF_ERROR(contents.Read(fd));
+  for (uint32_t i = 0; i < contents.bound_count(); ++i) {
+    IOAS_RETURN_IF_ERROR(forward(state, contents.bound_descriptor(i)));
+  }
+  return {};
+}
+
+ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(
+    const vfio::ContainerFile& container) {
+  return backend_.ReadProperties(HandleOf(container), apertures_);
+}
+
+}  // namespace compat::kernel

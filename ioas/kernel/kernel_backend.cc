@@ -1,0 +1,84 @@
+#include "ioas/kernel/kernel_backend.h"
+
+#include <algorithm>
+
+#include "ioas/kernel/iommufd.h"
+
+namespace ioas::kernel {
+namespace {
+
+// IOAS_UNMAP's length that, at IOVA 0, means everything.
+constexpr uint64_t kEverything = UINT64_MAX;
+
+uint64_t LengthOf(uint64_t first, uint64_t last) {
+  return first == 0 && last == UINT64_MAX ? kEverything : last - first + 1;
+}
+
+// What type 1 could have said; see Map's table.
+Error MapError(const Error& error) {
+  switch (error.code) {
+    case EINVAL:
+    case ENOMEM:
+    case EFAULT:
+    case EEXIST:
+    case ENOSPC:
+      return error;
+    case EINTR:
+    case EAGAIN:
+    case EBUSY:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+      return {ENOMEM, error.reason};
+    default:
+      return {EINVAL, error.reason};
+  }
+}
+
+}  // namespace
+
+Result<IommuProperties> KernelBackend::ReadProperties(IoasHandle space,
+                                                      std::span<IovaRange> apertures) const {
+  const Iommufd iommufd(*calls_, space.iommufd);
+  const Result<RangeSummary> ranges = iommufd.IovaRanges(space.ioas, apertures);
+  if (!ranges.ok()) return ranges.error();
+  const Result<uint64_t> page_sizes = iommufd.PageSizes();
+  if (!page_sizes.ok()) return page_sizes.error();
+  const Result<bool> coherent = iommufd.EnforcesCacheCoherency();
+  if (!coherent.ok()) return coherent.error();
+  return IommuProperties{
+      .page_sizes = *page_sizes,
+      .apertures = apertures.first(std::min<size_t>(ranges->count, apertures.size())),
+      .reserved = {},
+      .enforces_cache_coherency = *coherent};
+}
+
+Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
+  const Status mapped =
+      Iommufd(*calls_, space.iommufd)
+          .Map({space.ioas, mapping.first}, mapping.user_address,
+               LengthOf(mapping.first, mapping.last), mapping.flags & (kAccessRead | kAccessWrite));
+  if (!mapped.ok()) return MapError(mapped.error());
+  return {};
+}
+
+Status KernelBackend::Unmap(IoasHandle space, const Mapping& mapping) {
+  const Result<uint64_t> unmapped =
+      Iommufd(*calls_, space.iommufd)
+          .Unmap({space.ioas, mapping.first}, LengthOf(mapping.first, mapping.last));
+  if (unmapped.ok() || unmapped.error().code == ENOENT) return {};
+  return Error{EINVAL, unmapped.error().reason};
+}
+
+void KernelBackend::UnmapAll(IoasHandle space, MappingIndex& mappings) {
+  const Iommufd iommufd(*calls_, space.iommufd);
+  if (!iommufd.Unmap({space.ioas, 0}, kEverything).ok()) Backend::UnmapAll(space, mappings);
+}
+
+void KernelBackend::Discard(IoasHandle space, const IovaRange& range) {
+  // ENOENT is what is wanted; of other errors there is nobody to tell.
+  (void)Iommufd(*calls_, space.iommufd)
+      .Unmap({space.ioas, range.first}, LengthOf(range.first, range.last));
+}
+
+}  // namespace ioas::kernel

@@ -1,0 +1,44 @@
+// Address spaces in the kernel's iommufd.
+#ifndef IOAS_KERNEL_KERNEL_BACKEND_H_
+#define IOAS_KERNEL_KERNEL_BACKEND_H_
+
+#include <cstdint>
+#include <span>
+
+#include "ioas/backend.h"
+#include "ioas/base/result.h"
+#include "ioas/kernel/system_calls.h"
+#include "ioas/mapping_index.h"
+#include "ioas/range.h"
+
+namespace ioas::kernel {
+
+// Each mapping is one of the IOAS that the handle names, at the same IOVA; the kernel pins its
+// memory while a device is attached. The handle's descriptor must be this process's.
+class KernelBackend final : public Backend {
+ public:
+  // `calls` outlives it.
+  explicit KernelBackend(SystemCalls& calls) : calls_(&calls) {}
+
+  // What the devices that are attached to `space`, which has to be its /dev/iommu's compat IOAS,
+  // can map. `apertures` is filled in and referred to; of more than fit the lowest are taken.
+  // Reserved ranges are cut out of the apertures already. Errors are iommufd's.
+  Result<IommuProperties> ReadProperties(IoasHandle space, std::span<IovaRange> apertures) const;
+
+  // Fails with what type 1's MAP_DMA could say as well:
+  //   EINVAL, ENOMEM, EFAULT, EEXIST, ENOSPC       as they are
+  //   EINTR, EAGAIN, EBUSY, EDQUOT, EMFILE, ENFILE ENOMEM: it lacked something and may not later
+  //   all others                                   EINVAL
+  Status Map(IoasHandle space, const Mapping& mapping) override;
+  // A mapping that the kernel does not have any more is unmapped. All other errors are EINVAL.
+  Status Unmap(IoasHandle space, const Mapping& mapping) override;
+  void UnmapAll(IoasHandle space, MappingIndex& mappings) override;
+  void Discard(IoasHandle space, const IovaRange& range) override;
+
+ private:
+  SystemCalls* calls_;
+};
+
+}  // namespace ioas::kernel
+
+#endif  // IOAS_KERNEL_KERNEL_BACKEND_H_

@@ -1,0 +1,21 @@
+#include "ioas/kernel/system_calls.h"
+
+namespace ioas::kernel {
+namespace {
+
+class KernelsSystemCalls final : public SystemCalls {
+ public:
+  long Invoke(long number, const long (&arguments)[6]) override {
+    return SystemCall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                      arguments[5]);
+  }
+};
+
+}  // namespace
+
+SystemCalls& RealSystemCalls() {
+  static constinit KernelsSystemCalls calls;
+  return calls;
+}
+
+}  // namespace ioas::kernel
