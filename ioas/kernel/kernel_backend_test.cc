@@ -1,0 +1,187 @@
+#include "ioas/kernel/kernel_backend.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <utility>
+
+#include "compat/abi/iommufd.h"
+#include "compat/abi/vfio_container.h"
+#include "compat/abi/vfio_numbers.h"
+#include "ioas/base/arena.h"
+#include "ioas/kernel/scripted_system_calls.h"
+
+namespace ioas::kernel {
+namespace {
+
+namespace abi = compat::abi;
+namespace iommu = compat::abi::iommufd;
+
+constexpr IoasHandle kSpace = {.iommufd = 8, .ioas = 3};
+constexpr Mapping kMapping = {.first = 0x10000,
+                              .last = 0x11fff,
+                              .user_address = 0x7000000,
+                              .owner = 1,
+                              .flags = kAccessRead | 1u << 31};
+
+class KernelBackendTest : public ::testing::Test {
+ protected:
+  void FailMap(int code) {
+    calls_.OnIoctl<iommu::IoasMap>(iommu::kIoasMap, [code](iommu::IoasMap&) { return -code; });
+  }
+  void FailUnmap(int code) {
+    calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap,
+                                     [code](iommu::IoasUnmap&) { return -code; });
+  }
+
+  ScriptedSystemCalls calls_;
+  KernelBackend backend_{calls_};
+};
+
+TEST_F(KernelBackendTest, MapsTheWholeMappingWithItsAccessAlone) {
+  calls_.OnIoctl<iommu::IoasMap>(iommu::kIoasMap, [](const iommu::IoasMap& call) {
+    EXPECT_EQ(call.ioas_id, 3u);
+    EXPECT_EQ(call.iova, 0x10000u);
+    EXPECT_EQ(call.length, 0x2000u);
+    EXPECT_EQ(call.user_va, 0x7000000u);
+    EXPECT_EQ(call.flags, iommu::kIoasMapFixedIova | iommu::kIoasMapReadable);
+    return 0;
+  });
+  EXPECT_TRUE(backend_.Map(kSpace, kMapping).ok());
+  EXPECT_EQ(calls_.last_fd, 8);
+}
+
+TEST_F(KernelBackendTest, OnlyErrorsOfType1LeaveMap) {
+  const std::map<int, int> expected = {
+      {EINVAL, EINVAL}, {ENOMEM, ENOMEM},     {EFAULT, EFAULT},     {EEXIST, EEXIST},
+      {ENOSPC, ENOSPC}, {EINTR, ENOMEM},      {EAGAIN, ENOMEM},     {EBUSY, ENOMEM},
+      {EDQUOT, ENOMEM}, {EMFILE, ENOMEM},     {ENFILE, ENOMEM},     {EPERM, EINVAL},
+      {ENOENT, EINVAL}, {EOVERFLOW, EINVAL},  {EOPNOTSUPP, EINVAL}, {EBADF, EINVAL},
+      {ENOTTY, EINVAL}, {EADDRINUSE, EINVAL}, {EDEADLK, EINVAL},
+  };
+  for (const auto& [kernels, callers] : expected) {
+    FailMap(kernels);
+    EXPECT_EQ(backend_.Map(kSpace, kMapping).error().code, callers) << kernels;
+  }
+}
+
+TEST_F(KernelBackendTest, UnmapsTheWholeMapping) {
+  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [](const iommu::IoasUnmap& call) {
+    EXPECT_EQ(call.ioas_id, 3u);
+    EXPECT_EQ(call.iova, 0x10000u);
+    EXPECT_EQ(call.length, 0x2000u);
+    return 0;
+  });
+  EXPECT_TRUE(backend_.Unmap(kSpace, kMapping).ok());
+}
+
+TEST_F(KernelBackendTest, WhatTheKernelDoesNotHaveIsUnmapped) {
+  FailUnmap(ENOENT);
+  EXPECT_TRUE(backend_.Unmap(kSpace, kMapping).ok());
+}
+
+TEST_F(KernelBackendTest, AllOtherErrorsOfUnmapAreInvalidArguments) {
+  for (const int code : {EINVAL, ENOMEM, EBUSY, EFAULT, EINTR, EDEADLK, EBADF}) {
+    FailUnmap(code);
+    EXPECT_EQ(backend_.Unmap(kSpace, kMapping).error().code, EINVAL) << code;
+  }
+}
+
+class KernelBackendUnmapAllTest : public KernelBackendTest {
+ protected:
+  KernelBackendUnmapAllTest() {
+    for (uint64_t i = 0; i < 3; ++i) {
+      EXPECT_TRUE(index_.Insert({.first = i * 4096, .last = i * 4096 + 4095}).ok());
+    }
+  }
+  ~KernelBackendUnmapAllTest() override { arena_.Unmap(); }
+
+  Arena arena_ = *Arena::CreatePrivate(1 << 20);
+  MappingIndex index_{arena_, arena_.Get(*arena_.New<MappingIndexState>())};
+};
+
+TEST_F(KernelBackendUnmapAllTest, OneCallUnmapsAll) {
+  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [](const iommu::IoasUnmap& call) {
+    EXPECT_EQ(call.iova, 0u);
+    EXPECT_EQ(call.length, UINT64_MAX);
+    return 0;
+  });
+  backend_.UnmapAll(kSpace, index_);
+  EXPECT_EQ(calls_.made.size(), 1u);
+}
+
+TEST_F(KernelBackendUnmapAllTest, WhereThatFailsEachMappingIsUnmapped) {
+  int unmapped = 0;
+  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [&](const iommu::IoasUnmap& call) {
+    if (call.length == UINT64_MAX) return -EBUSY;
+    EXPECT_EQ(call.length, 4096u);
+    ++unmapped;
+    return 0;
+  });
+  backend_.UnmapAll(kSpace, index_);
+  EXPECT_EQ(unmapped, 3);
+}
+
+TEST_F(KernelBackendTest, DiscardTakesARangeOrEverything) {
+  std::pair<uint64_t, uint64_t> seen;
+  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [&](const iommu::IoasUnmap& call) {
+    seen = {call.iova, call.length};
+    return -ENOENT;
+  });
+  backend_.Discard(kSpace, {0x10000, 0x11fff});
+  EXPECT_EQ(seen, (std::pair<uint64_t, uint64_t>(0x10000, 0x2000)));
+  backend_.Discard(kSpace, {0, UINT64_MAX});
+  EXPECT_EQ(seen, (std::pair<uint64_t, uint64_t>(0, UINT64_MAX)));
+}
+
+class KernelBackendPropertiesTest : public KernelBackendTest {
+ protected:
+  KernelBackendPropertiesTest() {
+    calls_.OnIoctl<iommu::IoasIovaRanges>(iommu::kIoasIovaRanges, [](iommu::IoasIovaRanges& call) {
+      const uint32_t room = call.num_iovas;
+      auto* const out = reinterpret_cast<iommu::IovaRange*>(call.allowed_iovas);
+      for (uint32_t i = 0; i < room && i < 3; ++i) out[i] = {i * 0x1000, i * 0x1000 + 0x7ff};
+      call.num_iovas = 3;
+      return room < 3 ? -EMSGSIZE : 0;
+    });
+    calls_.OnIoctl<abi::Type1Info>(abi::kIommuGetInfo, [](abi::Type1Info& info) {
+      info.iova_pgsizes = 0x201000;
+      return 0;
+    });
+    calls_.OnValueIoctl(abi::kCheckExtension, [](long) { return 1L; });
+  }
+};
+
+TEST_F(KernelBackendPropertiesTest, AreWhatTheKernelSays) {
+  IovaRange apertures[8] = {};
+  const auto properties = backend_.ReadProperties(kSpace, apertures);
+  ASSERT_TRUE(properties.ok());
+  EXPECT_EQ(properties->page_sizes, 0x201000u);
+  EXPECT_TRUE(properties->enforces_cache_coherency);
+  EXPECT_TRUE(properties->reserved.empty());
+  ASSERT_EQ(properties->apertures.size(), 3u);
+  EXPECT_EQ(properties->apertures.data(), apertures);
+  EXPECT_EQ(apertures[2], (IovaRange{0x2000, 0x27ff}));
+}
+
+TEST_F(KernelBackendPropertiesTest, HaveTheLowestAperturesWhereNotAllFit) {
+  IovaRange apertures[2] = {};
+  const auto properties = backend_.ReadProperties(kSpace, apertures);
+  ASSERT_TRUE(properties.ok());
+  ASSERT_EQ(properties->apertures.size(), 2u);
+  EXPECT_EQ(apertures[1], (IovaRange{0x1000, 0x17ff}));
+}
+
+TEST_F(KernelBackendPropertiesTest, NeedEveryAnswer) {
+  IovaRange apertures[2] = {};
+  calls_.OnValueIoctl(abi::kCheckExtension, [](long) -> long { return -ENODEV; });
+  EXPECT_EQ(backend_.ReadProperties(kSpace, apertures).error().code, ENODEV);
+  calls_.OnIoctl<abi::Type1Info>(abi::kIommuGetInfo, [](abi::Type1Info&) { return -EFAULT; });
+  EXPECT_EQ(backend_.ReadProperties(kSpace, apertures).error().code, EFAULT);
+  calls_.OnIoctl<iommu::IoasIovaRanges>(iommu::kIoasIovaRanges,
+                                        [](iommu::IoasIovaRanges&) { return -ENOENT; });
+  EXPECT_EQ(backend_.ReadProperties(kSpace, apertures).error().code, ENOENT);
+}
+
+}  // namespace
+}  // namespace ioas::kernel
