@@ -8,6 +8,7 @@
 #include "ioas/base/result.h"
 #include "ioas/mapping_index.h"
 #include "ioas/range.h"
+#include "ioas/tracking_tables.h"
 
 namespace ioas {
 
@@ -29,6 +30,7 @@ struct IommuProperties {
 struct IoasHandle {
   int iommufd = -1;   // this process's descriptor of /dev/iommu
   uint32_t ioas = 0;  // the IOAS's object number there
+  TrackingTables* tables = nullptr;
 };
 
 class Backend {
@@ -53,6 +55,17 @@ class Backend {
   // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
   // makes sure that it is not.
   virtual void Discard(IoasHandle space, const IovaRange& range) = 0;
+
+  // Begins to record which pages devices write. Returns false if that cannot be: each page that a
+  // device may write has to count as written then.
+  virtual bool StartDirtyTracking(IoasHandle /*space*/) { return false; }
+  virtual void StopDirtyTracking(IoasHandle /*space*/) {}
+  // Sets a bit in `words`, which are 0, for each page of `page_size` of `range` that was written
+  // since the last time; all of the range is mapped. Returns false if that is not known.
+  virtual bool ReadDirtyPages(IoasHandle /*space*/, const IovaRange& /*range*/,
+                              uint64_t /*page_size*/, uint64_t* /*words*/) {
+    return false;
+  }
 };
 
 }  // namespace ioas

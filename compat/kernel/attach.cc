@@ -46,10 +46,9 @@ ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFi
     }
   }
   if (ready.ok()) {
-    const ioas::Result<uint32_t> table =
-        ioas::kernel::PageTableFor(iommufd, device_id, container.state.ioas);
     const ioas::Result<uint32_t> attached =
-        table.ok() ? cdev.Attach(*table) : ioas::Result<uint32_t>(table.error());
+        ioas::kernel::DirtyTracking(iommufd, container.state.ioas, container.state.tables)
+            .Attach(cdev, device_id);
     if (!attached.ok()) ready = AttachError(attached.error());
   }
   if (ready.ok()) ready = contents.AddBound(device, static_cast<int>(fd));
@@ -85,6 +84,12 @@ void KernelPlatform::DetachGroup(uint32_t group) {
 }
 
 ioas::Status KernelPlatform::Attach(uint64_t groups, const vfio::ContainerFile& container) {
+  if (container.state.type == decode::ContainerType::kNone) {
+    ioas::kernel::DirtyTracking({calls_, container.descriptor}, container.state.ioas,
+                                container.state.tables)
+        .DestroyUnused();
+    container.state.tables.has_untracked = 0;
+  }
   if (container.state.has_stale_mappings != 0) {
     backend_.Discard(HandleOf(container), {0, UINT64_MAX});
     container.state.has_stale_mappings = 0;
@@ -103,8 +108,14 @@ void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& containe
   for (uint32_t i = 0; i < host_->state().group_count; ++i) {
     if ((groups >> i & 1) != 0) DetachGroup(i);
   }
-  // Nobody here can empty it now; the next to attach does.
-  if (container.descriptor < 0) container.state.has_stale_mappings = 1;
+  if (container.descriptor < 0) {
+    // Nobody here can empty it now; the next to attach does.
+    container.state.has_stale_mappings = 1;
+    return;
+  }
+  ioas::kernel::DirtyTracking({calls_, container.descriptor}, container.state.ioas,
+                              container.state.tables)
+      .DestroyUnused();
 }
 
 ioas::Status KernelPlatform::ForEachDeviceOf(int fd, Forward forward, void* state) {

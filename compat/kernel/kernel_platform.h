@@ -46,7 +46,7 @@ class KernelPlatform final : public vfio::Platform {
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
   ioas::Result<ioas::IommuProperties> Properties(const vfio::ContainerFile& container) override;
   ioas::IoasHandle HandleOf(const vfio::ContainerFile& container) const override {
-    return {container.descriptor, container.state.ioas};
+    return {container.descriptor, container.state.ioas, &container.state.tables};
   }
 
   ioas::Status ForEachDeviceOf(int fd, Forward forward, void* state) override;

@@ -42,6 +42,20 @@ void ShiftUp(uint64_t* words, uint64_t count, unsigned shift) {
   }
 }
 
+// Sets the bits of the pages that devices wrote, as far as that is known.
+void FillBits(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
+              uint64_t page_size, uint64_t* words) {
+  const uint64_t pages = Pages(mapping, page_size);
+  if (context.container->is_dirty_recorded != 0) {
+    SetBits(words, pages, false);
+    if (context.backend->ReadDirtyPages(context.handle, {mapping.first, mapping.last}, page_size,
+                                        words)) {
+      return;
+    }
+  }
+  SetBits(words, pages, true);
+}
+
 }  // namespace
 
 ioas::Result<uint32_t> AllocateBitmap(ioas::Arena& arena, const ioas::Mapping& mapping,
@@ -57,24 +71,25 @@ void FreeBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_
   arena.Free(mapping.extra, Words(mapping, page_size) * sizeof(uint64_t));
 }
 
-ioas::Status CopyOutBitmap(ioas::Arena& arena, decode::CallerMemory& memory, uint64_t address,
-                           const ioas::Mapping& mapping, uint64_t base, uint64_t page_size) {
-  uint64_t* words = Bits(arena, mapping);
-  const uint64_t pages = Pages(mapping, page_size);
-  const uint64_t bit_offset = (mapping.first - base) / page_size;
+ioas::Status CopyOutBitmap(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
+                           const CallersBitmap& bitmap) {
+  uint64_t* words = Bits(*context.arena, mapping);
+  const uint64_t pages = Pages(mapping, bitmap.page_size);
+  const uint64_t bit_offset = (mapping.first - bitmap.base) / bitmap.page_size;
   const unsigned shift = bit_offset % kWordBits;
-  const uint64_t destination = address + bit_offset / kWordBits * sizeof(uint64_t);
+  const uint64_t destination = bitmap.address + bit_offset / kWordBits * sizeof(uint64_t);
   const uint64_t count = WordsFor(pages + shift);
 
-  SetBits(words, pages, true);
+  FillBits(context, mapping, bitmap.page_size, words);
   if (shift != 0) {
     ShiftUp(words, count, shift);
     // The word may hold bits of the mapping before this one.
     uint64_t there = 0;
-    IOAS_RETURN_IF_ERROR(memory.Read(destination, std::as_writable_bytes(std::span(&there, 1))));
+    IOAS_RETURN_IF_ERROR(
+        bitmap.memory.Read(destination, std::as_writable_bytes(std::span(&there, 1))));
     words[0] |= there;
   }
-  return memory.Write(destination, std::as_bytes(std::span(words, count)));
+  return bitmap.memory.Write(destination, std::as_bytes(std::span(words, count)));
 }
 
 void ClearBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_size) {

@@ -1,12 +1,12 @@
 // The dirty bitmaps of a type 1 container's mappings.
 //
-// While tracking is on, every mapping has a bitmap in the arena. What it says is simple, since
-// devices that cannot report what they wrote have written everything; what it hands out is less
-// so: the kernel shifts a mapping's bitmap in place to where it lies in the caller's, and clears
-// only the mapping's own bits afterwards, so a mapping that does not begin on a multiple of 64
-// pages of the range reports pages beyond its end the second time. Callers see those bits, so they
-// are kept (update_user_bitmap in drivers/vfio/vfio_iommu_type1.c, bitmap_shift_left in
-// lib/bitmap.c).
+// While tracking is on, every mapping has a bitmap in the arena. What it says is simple: what the
+// backend recorded, and where it records nothing, everything, as in the kernel, whose type 1 knows
+// of no record. What it hands out is less simple: the kernel shifts a mapping's bitmap in place to
+// where it lies in the caller's, and clears only the mapping's own bits afterwards, so a mapping
+// that does not begin on a multiple of 64 pages of the range reports pages beyond its end the
+// second time. Callers see those bits, so they are kept (update_user_bitmap in
+// drivers/vfio/vfio_iommu_type1.c, bitmap_shift_left in lib/bitmap.c).
 #ifndef COMPAT_TYPE1_DIRTY_BITMAP_H_
 #define COMPAT_TYPE1_DIRTY_BITMAP_H_
 
@@ -14,6 +14,7 @@
 
 #include "compat/abi/vfio_container.h"
 #include "compat/decode/caller_memory.h"
+#include "compat/vfio/personality.h"
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
 #include "ioas/mapping_index.h"
@@ -31,10 +32,16 @@ ioas::Result<uint32_t> AllocateBitmap(ioas::Arena& arena, const ioas::Mapping& m
 // Frees the bitmap of `mapping`, if it has one (Mapping::extra).
 void FreeBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_size);
 
-// Writes the part of the bitmap at `address` (of the caller), which begins at IOVA `base`, that
-// is `mapping`'s. EFAULT.
-ioas::Status CopyOutBitmap(ioas::Arena& arena, decode::CallerMemory& memory, uint64_t address,
-                           const ioas::Mapping& mapping, uint64_t base, uint64_t page_size);
+// A bitmap of the caller's, whose first bit is IOVA `base`'s.
+struct CallersBitmap {
+  decode::CallerMemory& memory;
+  uint64_t address;
+  uint64_t base;
+  uint64_t page_size;
+};
+// Writes the part of `bitmap` that is `mapping`'s. EFAULT.
+ioas::Status CopyOutBitmap(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
+                           const CallersBitmap& bitmap);
 // Marks the pages of `mapping` clean, after its bits were handed out.
 void ClearBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_size);
 

@@ -29,12 +29,15 @@ ioas::Status Start(const vfio::ContainerContext& context, ioas::AddressSpace& sp
     index.Update(mapping->first, [&](ioas::Mapping& updated) { updated.extra = *bitmap; });
   }
   context.container->dirty_tracking = 1;
+  context.container->is_dirty_recorded =
+      context.backend->StartDirtyTracking(context.handle) ? 1 : 0;
   return {};
 }
 
 void Stop(const vfio::ContainerContext& context, ioas::AddressSpace& space) {
   if (context.container->dirty_tracking == 0) return;
   context.container->dirty_tracking = 0;
+  context.backend->StopDirtyTracking(context.handle);
   FreeBitmaps(context, space, UINT64_MAX);
 }
 
@@ -64,8 +67,8 @@ ioas::Status GetBitmap(const vfio::ContainerContext& context, ioas::AddressSpace
   const uint64_t last = range.iova + range.size - 1;
   for (auto mapping = index.FindFirstOverlapping(range.iova, last);
        mapping && mapping->first <= last; mapping = index.Next(mapping->first)) {
-    IOAS_RETURN_IF_ERROR(CopyOutBitmap(*context.arena, *call.memory, range.bitmap.data, *mapping,
-                                       range.iova, page_size));
+    IOAS_RETURN_IF_ERROR(
+        CopyOutBitmap(context, *mapping, {*call.memory, range.bitmap.data, range.iova, page_size}));
     ClearBitmap(*context.arena, *mapping, page_size);
   }
   return {};

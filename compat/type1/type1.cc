@@ -17,7 +17,8 @@ class Type1Personality final : public vfio::Personality {
         return 1;
       case abi::kUpdateVaddr:
         return container != nullptr ? 1 : 0;
-      // VFIO_DMA_CC_IOMMU: the software host, as the recorded machine, does not enforce coherency.
+      case abi::kDmaCcIommu:
+        return container != nullptr ? container->enforces_cache_coherency : 0;
       default:
         return 0;
     }
@@ -38,6 +39,7 @@ class Type1Personality final : public vfio::Personality {
     ioas::AddressSpace space = context.space();
     ioas::MappingIndex index = space.mappings();
     if (context.container->dirty_tracking != 0) {
+      context.backend->StopDirtyTracking(context.handle);
       for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
            mapping = index.Next(mapping->first)) {
         FreeBitmap(*context.arena, *mapping, space.page_size());

@@ -90,8 +90,8 @@ class Unmapping {
 
   ioas::Status Remove(const ioas::Mapping& mapping) {
     if (Has(abi::kDmaUnmapFlagGetDirtyBitmap)) {
-      IOAS_RETURN_IF_ERROR(CopyOutBitmap(*context_.arena, *call_.memory, bitmap_.data, mapping,
-                                         unmap_.iova, bitmap_.pgsize));
+      IOAS_RETURN_IF_ERROR(CopyOutBitmap(
+          context_, mapping, {*call_.memory, bitmap_.data, unmap_.iova, bitmap_.pgsize}));
     }
     IOAS_RETURN_IF_ERROR(space_.Unmap(mapping));
     if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;

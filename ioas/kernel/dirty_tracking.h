@@ -11,18 +11,9 @@
 #include "ioas/base/result.h"
 #include "ioas/kernel/cdev.h"
 #include "ioas/kernel/iommufd.h"
+#include "ioas/tracking_tables.h"
 
 namespace ioas::kernel {
-
-// The page tables of one IOAS that were made to record dirty pages. Plain data, for the arena; all
-// zero it is that of an IOAS that nothing was attached to.
-struct TrackingTables {
-  static constexpr uint32_t kMax = 16;  // one for each kind of IOMMU, mostly one in all
-
-  uint32_t count;
-  uint32_t has_untracked;  // 1: a device was attached that writes without a record
-  uint32_t hwpts[kMax];
-};
 
 // What to attach a device, whose number is `device`, to: a new page table of `ioas` that records
 // dirty pages, if its IOMMU has such, otherwise `ioas` itself. Right for the first device of a

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ioas/kernel/dirty_tracking.h"
 #include "ioas/kernel/iommufd.h"
 
 namespace ioas::kernel {
@@ -79,6 +80,29 @@ void KernelBackend::Discard(IoasHandle space, const IovaRange& range) {
   // ENOENT is what is wanted; of other errors there is nobody to tell.
   (void)Iommufd(*calls_, space.iommufd)
       .Unmap({space.ioas, range.first}, LengthOf(range.first, range.last));
+}
+
+bool KernelBackend::StartDirtyTracking(IoasHandle space) {
+  if (space.tables == nullptr) return false;
+  const DirtyTracking tracking({*calls_, space.iommufd}, space.ioas, *space.tables);
+  return tracking.IsAvailable() && tracking.Start().ok();
+}
+
+void KernelBackend::StopDirtyTracking(IoasHandle space) {
+  if (space.tables == nullptr) return;
+  DirtyTracking({*calls_, space.iommufd}, space.ioas, *space.tables).Stop();
+}
+
+bool KernelBackend::ReadDirtyPages(IoasHandle space, const IovaRange& range, uint64_t page_size,
+                                   uint64_t* words) {
+  if (space.tables == nullptr) return false;
+  const DirtyTracking tracking({*calls_, space.iommufd}, space.ioas, *space.tables);
+  return tracking.IsAvailable() && tracking
+                                       .ReadAndClear({.iova = range.first,
+                                                      .length = range.last - range.first + 1,
+                                                      .page_size = page_size,
+                                                      .bitmap = reinterpret_cast<uint64_t>(words)})
+                                       .ok();
 }
 
 }  // namespace ioas::kernel

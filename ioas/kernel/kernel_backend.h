@@ -35,6 +35,11 @@ class KernelBackend final : public Backend {
   void UnmapAll(IoasHandle space, MappingIndex& mappings) override;
   void Discard(IoasHandle space, const IovaRange& range) override;
 
+  bool StartDirtyTracking(IoasHandle space) override;
+  void StopDirtyTracking(IoasHandle space) override;
+  bool ReadDirtyPages(IoasHandle space, const IovaRange& range, uint64_t page_size,
+                      uint64_t* words) override;
+
  private:
   SystemCalls* calls_;
 };

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "compat/kernel/kernel_platform.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
 #include "compat/type1/type1.h"
@@ -28,7 +29,13 @@ Failure RunHost::Create(compat::settings::Settings& settings) {
   // The name is how the library tells a host's descriptors from others.
   const int fd = memfd_create("vfio-compat-host", MFD_CLOEXEC);
   if (fd < 0) return {kUsage, std::string("run: no memory for the host: ") + std::strerror(errno)};
-  static compat::soft::SoftPlatform platform;
+  static compat::soft::SoftPlatform soft;
+  static compat::kernel::KernelPlatform kernel(ioas::kernel::RealSystemCalls());
+  // For the library, which is told of no device but of a host.
+  settings.backend = compat::settings::ResolveBackend(settings);
+  const bool is_kernel = settings.backend == compat::settings::Backend::kKernel;
+  compat::vfio::Platform& platform =
+      is_kernel ? static_cast<compat::vfio::Platform&>(kernel) : soft;
   const auto host = compat::vfio::Host::Open(fd, settings,
                                              {.personality = &compat::type1::Type1(),
                                               .descriptors = &no_descriptors,
