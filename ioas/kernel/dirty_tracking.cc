@@ -13,23 +13,14 @@ bool CanTrack(const Iommufd& iommufd, uint32_t device) {
   return info.ok() && info->can_track_dirty_pages();
 }
 
-Result<uint32_t> AllocTrackingTable(const Iommufd& iommufd, uint32_t device, uint32_t ioas) {
-  return iommufd.AllocHwpt(
-      {.device = device, .parent = ioas, .flags = compat::abi::iommufd::kHwptAllocDirtyTracking});
-}
-
 }  // namespace
-
-Result<uint32_t> PageTableFor(const Iommufd& iommufd, uint32_t device, uint32_t ioas) {
-  if (!CanTrack(iommufd, device)) return ioas;
-  return AllocTrackingTable(iommufd, device, ioas);
-}
 
 Result<uint32_t> DirtyTracking::AttachToNewTable(const Cdev& cdev, uint32_t device) {
   if (tables_->count == TrackingTables::kMax) {
     return Error{ENOSPC, "the address space has as many page tables as it may"};
   }
-  const Result<uint32_t> made = AllocTrackingTable(iommufd_, device, ioas_);
+  const Result<uint32_t> made = iommufd_.AllocHwpt(
+      {.device = device, .parent = ioas_, .flags = compat::abi::iommufd::kHwptAllocDirtyTracking});
   if (!made.ok()) return made;
   Result<uint32_t> attached = cdev.Attach(*made);
   if (attached.ok()) {

@@ -15,12 +15,6 @@
 
 namespace ioas::kernel {
 
-// What to attach a device, whose number is `device`, to: a new page table of `ioas` that records
-// dirty pages, if its IOMMU has such, otherwise `ioas` itself. Right for the first device of a
-// group only, as all of them share one: DirtyTracking::Attach serves all. Errors are
-// Iommufd::AllocHwpt's.
-Result<uint32_t> PageTableFor(const Iommufd& iommufd, uint32_t device, uint32_t ioas);
-
 // A view. Whoever holds the lock of the IOAS's container uses it.
 class DirtyTracking {
  public:

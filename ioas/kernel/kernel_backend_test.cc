@@ -134,6 +134,44 @@ TEST_F(KernelBackendTest, DiscardTakesARangeOrEverything) {
   EXPECT_EQ(seen, (std::pair<uint64_t, uint64_t>(0, UINT64_MAX)));
 }
 
+TEST_F(KernelBackendTest, DirtyPagesAreRecordedByTheSpacesTables) {
+  TrackingTables tables = {.count = 1, .has_untracked = 0, .hwpts = {12}};
+  const IoasHandle space = {.iommufd = 8, .ioas = 3, .tables = &tables};
+  bool tracks = false;
+  calls_.OnIoctl<iommu::HwptSetDirtyTracking>(iommu::kHwptSetDirtyTracking,
+                                              [&](const iommu::HwptSetDirtyTracking& call) {
+                                                EXPECT_EQ(call.hwpt_id, 12u);
+                                                tracks = call.flags != 0;
+                                                return 0;
+                                              });
+  calls_.OnIoctl<iommu::HwptGetDirtyBitmap>(iommu::kHwptGetDirtyBitmap,
+                                            [](const iommu::HwptGetDirtyBitmap& call) {
+                                              EXPECT_EQ(call.iova, 0x10000u);
+                                              EXPECT_EQ(call.length, 0x2000u);
+                                              EXPECT_EQ(call.page_size, 0x1000u);
+                                              *reinterpret_cast<uint64_t*>(call.data) = 2;
+                                              return 0;
+                                            });
+  EXPECT_TRUE(backend_.StartDirtyTracking(space));
+  EXPECT_TRUE(tracks);
+  uint64_t word = 0;
+  EXPECT_TRUE(backend_.ReadDirtyPages(space, {0x10000, 0x11fff}, 0x1000, &word));
+  EXPECT_EQ(word, 2u);
+  backend_.StopDirtyTracking(space);
+  EXPECT_FALSE(tracks);
+  tables.has_untracked = 1;
+  EXPECT_FALSE(backend_.StartDirtyTracking(space));
+  EXPECT_FALSE(backend_.ReadDirtyPages(space, {0x10000, 0x11fff}, 0x1000, &word));
+}
+
+TEST_F(KernelBackendTest, WithoutTablesNothingIsRecorded) {
+  uint64_t word = 0;
+  EXPECT_FALSE(backend_.StartDirtyTracking(kSpace));
+  EXPECT_FALSE(backend_.ReadDirtyPages(kSpace, {0, 0xfff}, 0x1000, &word));
+  backend_.StopDirtyTracking(kSpace);
+  EXPECT_TRUE(calls_.made.empty());
+}
+
 class KernelBackendPropertiesTest : public KernelBackendTest {
  protected:
   KernelBackendPropertiesTest() {
