@@ -54,9 +54,7 @@ class FakeTree {
   // Binds to vfio-pci, with vfioN and, as a regular file, its node.
   void BindVfio(const std::string& name, uint32_t cdev) const {
     Bind(name, "vfio-pci");
-    const std::string node = "vfio" + std::to_string(cdev);
-    Write(DevicePath(name) + "/vfio-dev/" + node + "/dev", "248:" + std::to_string(cdev) + "\n");
-    Write("/dev/vfio/devices/" + node, "");
+    AddCdev(DevicePath(name), name, cdev);
   }
   void Unbind(const std::string& name) const {
     Remove(DevicePath(name) + "/driver");
@@ -66,7 +64,33 @@ class FakeTree {
     return "/sys/devices/pci0000:00/" + name;
   }
 
+  // A mediated device of the driver mtty with vfioN and its node, in no group.
+  void AddMediated(const std::string& uuid, uint32_t cdev) const {
+    const std::string path = MediatedPath(uuid);
+    MakeDirectory("/sys/bus/mdev/drivers/mtty");
+    Link(path + "/driver", "../../../../../bus/mdev/drivers/mtty");
+    Link("/sys/bus/mdev/devices/" + uuid, "../../.." + path.substr(sizeof("/sys") - 1));
+    AddCdev(path, uuid, cdev);
+  }
+  void RemoveMediated(const std::string& uuid) const {
+    Remove("/sys/bus/mdev/devices/" + uuid);
+    Remove(MediatedPath(uuid));
+  }
+  static std::string MediatedPath(const std::string& uuid) {
+    return "/sys/devices/virtual/mtty/mtty/" + uuid;
+  }
+
  private:
+  void AddCdev(const std::string& device_path, const std::string& name, uint32_t cdev) const {
+    const std::string node = "vfio" + std::to_string(cdev);
+    const std::string path = device_path + "/vfio-dev/" + node;
+    Write(path + "/dev", "248:" + std::to_string(cdev) + "\n");
+    Link(path + "/device", "../../../" + name);
+    // As long as it leads nowhere it is as good as gone.
+    Remove("/sys/class/vfio-dev/" + node);
+    Link("/sys/class/vfio-dev/" + node, "../.." + path.substr(sizeof("/sys") - 1));
+    Write("/dev/vfio/devices/" + node, "");
+  }
   void MakeParent(const std::string& path) const {
     std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
   }

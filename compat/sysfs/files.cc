@@ -28,9 +28,15 @@ int Open(const Path& path, int flags) {
       ioas::SystemCall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC | flags));
 }
 
-// Writes what is behind the last slash of `text` into `out`, if it fits.
-std::string_view CopyLastComponent(std::string_view text, std::span<char> out) {
-  text.remove_prefix(text.rfind('/') + 1);
+// What the link at `path` reads, in `buffer`; empty if there is none.
+std::string_view ReadLinkInto(const Path& path, std::span<char> buffer) {
+  const long size =
+      ioas::SystemCall(SYS_readlinkat, AT_FDCWD, path.c_str(), buffer.data(), buffer.size());
+  return {buffer.data(), static_cast<size_t>(std::max(size, 0L))};
+}
+
+// Writes `text` into `out` as a C string, if it fits.
+std::string_view CopyText(std::string_view text, std::span<char> out) {
   if (text.size() >= out.size()) text = {};
   std::memcpy(out.data(), text.data(), text.size());
   out[text.size()] = '\0';
@@ -64,11 +70,15 @@ std::string_view ReadLine(const Path& path, std::span<char> out) {
   return line;
 }
 
+std::string_view ReadLink(const Path& path, std::span<char> out) {
+  char target[PATH_MAX];
+  return CopyText(ReadLinkInto(path, target), out);
+}
+
 std::string_view ReadLinkName(const Path& path, std::span<char> out) {
   char target[PATH_MAX];
-  const long size =
-      ioas::SystemCall(SYS_readlinkat, AT_FDCWD, path.c_str(), target, sizeof(target));
-  return CopyLastComponent({target, static_cast<size_t>(std::max(size, 0L))}, out);
+  const std::string_view text = ReadLinkInto(path, target);
+  return CopyText(text.substr(text.rfind('/') + 1), out);
 }
 
 std::optional<uint32_t> ParseNumber(std::string_view text) {

@@ -30,6 +30,10 @@ bool Exists(const Path& path);
 // and returns it without its end of line; empty if the file cannot be read.
 std::string_view ReadLine(const Path& path, std::span<char> out);
 
+// Writes what the link at `path` reads into `out` as a C string, and returns it; empty if there is
+// no such link, or if it does not fit.
+std::string_view ReadLink(const Path& path, std::span<char> out);
+
 // Writes the last component of what the link at `path` reads into `out` as a C string, and returns
 // it; empty if there is no such link, or if the name does not fit.
 std::string_view ReadLinkName(const Path& path, std::span<char> out);

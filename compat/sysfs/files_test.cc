@@ -39,6 +39,11 @@ TEST_F(FilesTest, LinksAreReadForTheNameThatTheyLeadTo) {
   EXPECT_EQ(ReadLinkName(In("/sys/driver"), out), "nvme");
   EXPECT_STREQ(out, "nvme");
   EXPECT_EQ(ReadLinkName(In("/sys/plain"), out), "nvme");
+  char whole[32];
+  EXPECT_EQ(ReadLink(In("/sys/driver"), whole), "../../bus/pci/drivers/nvme");
+  EXPECT_STREQ(whole, "../../bus/pci/drivers/nvme");
+  EXPECT_EQ(ReadLink(In("/sys/driver"), out), "");
+  EXPECT_EQ(ReadLink(In("/sys/missing"), out), "");
   EXPECT_EQ(ReadLinkName(In("/sys/driver"), std::span(out).first(4)), "");
   EXPECT_STREQ(out, "");
   EXPECT_EQ(ReadLinkName(In("/sys/file"), out), "");

@@ -1,11 +1,19 @@
 // The machine's IOMMU groups, as sysfs shows them, with legacy VFIO's eyes.
 //
+// Devices whose IOMMU is emulated (mediated devices) are in none. Legacy VFIO makes a group up for
+// each (vfio_register_emulated_iommu_dev() of drivers/vfio/vfio_main.c); where it does not, it is
+// made up here: its number is kFirstMadeUpGroup and the device's cdev's, and there is no trace of
+// it in /sys.
+//
 // Everything is read anew at each call, so that what is plugged and bound meanwhile is seen.
 #ifndef COMPAT_SYSFS_GROUPS_H_
 #define COMPAT_SYSFS_GROUPS_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace compat::sysfs {
@@ -13,9 +21,13 @@ namespace compat::sysfs {
 // Room for a device's or a driver's name, with its terminating zero.
 inline constexpr size_t kMaxName = 64;
 
+// The kernel gives its groups the lowest number that is free, and so none of these.
+inline constexpr uint32_t kFirstMadeUpGroup = 1 << 19;
+inline constexpr uint32_t kMadeUpGroups = 1 << 19;
+
 // A device of a group.
 struct GroupDevice {
-  char name[kMaxName];  // as in /sys/kernel/iommu_groups/N/devices: "0000:00:05.0", an mdev's UUID
+  char name[kMaxName];    // as the kernel calls it: "0000:00:05.0", a mediated device's UUID
   char driver[kMaxName];  // the driver's name; empty: none
   bool is_bridge;         // a PCI-to-PCI bridge (class 0x0604xx)
   bool has_cdev;          // bound to a VFIO driver: vfio-dev/vfioN is there
@@ -46,6 +58,13 @@ struct Group {
   std::vector<GroupDevice> devices;  // in the order of their names
 };
 
+// What /dev/vfio needs to know of a group.
+struct GroupNode {
+  uint32_t number;
+  bool is_noiommu;  // as in Group
+  uint32_t cdev;    // N of /dev/vfio/devices/vfioN of one of its devices
+};
+
 class Groups {
  public:
   // `root` stands in front of /sys: empty for the machine itself, a directory in tests. It must
@@ -55,7 +74,7 @@ class Groups {
   // The groups that have a device of VFIO's, ascending: what /dev/vfio/N lists.
   std::vector<uint32_t> Numbers() const;
 
-  // Every group that the machine has, ascending.
+  // Every group that the machine has, and those that are made up, ascending.
   std::vector<uint32_t> AllNumbers() const;
 
   // Reads the group with this number into `group`. Returns false if there is no such group, or none
@@ -65,9 +84,27 @@ class Groups {
   // The same for any group: false only if there is none of this number.
   bool ReadAny(uint32_t number, Group& group) const;
 
+  // As Read(), but looks at no more than it takes to find one device of VFIO's.
+  bool Find(uint32_t number, GroupNode& node) const;
+
+  // Whether `node`, which was found before, and which is not noiommu, is still as it was. Cheaper
+  // than finding it again.
+  bool IsCurrent(const GroupNode& node) const;
+
+  // The number of the group that is made up for the mediated device `name`; nothing if there is no
+  // such device, or if it has a real group.
+  std::optional<uint32_t> FindMediated(std::string_view name) const;
+
+  // Writes where the only device of made-up group `number` is below /sys/devices,
+  // "virtual/mtty/mtty/UUID", as a C string, and returns it; empty if there is no such group, or if
+  // the path does not fit.
+  std::string_view ReadMediatedPath(uint32_t number, std::span<char> out) const;
+
  private:
-  GroupDevice ReadDevice(uint32_t group, const char* name) const;
-  bool IsNoiommu(const Group& group) const;
+  std::vector<uint32_t> KernelsNumbers() const;
+  std::optional<uint32_t> GroupOfCdev(uint32_t cdev) const;
+  bool ReadMadeUp(uint32_t number, Group& group) const;
+  bool IsNoiommu(uint32_t group, uint32_t cdev) const;
 
   const char* root_;
 };
