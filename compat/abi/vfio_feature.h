@@ -30,6 +30,8 @@ inline constexpr uint32_t kDeviceFeatureDmaLoggingStop = 7;  // nothing
 inline constexpr uint32_t kDeviceFeatureDmaLoggingReport = 8;
 inline constexpr uint32_t kDeviceFeatureMigDataSize = 9;
 inline constexpr uint32_t kDeviceFeatureBusMaster = 10;
+// Later than Linux 6.12.
+inline constexpr uint32_t kDeviceFeatureDmaBuf = 11;  // 6.19
 
 // struct vfio_device_feature_migration.
 struct FeatureMigration {
@@ -99,6 +101,19 @@ struct PrecopyInfo {
   uint32_t flags;
   uint64_t initial_bytes;
   uint64_t dirty_bytes;
+};
+
+// struct vfio_region_dma_range (6.19).
+struct RegionDmaRange {
+  uint64_t offset;
+  uint64_t length;
+};
+// struct vfio_device_feature_dma_buf (6.19); `nr_ranges` RegionDmaRanges follow.
+struct FeatureDmaBuf {
+  uint32_t region_index;
+  uint32_t open_flags;
+  uint32_t flags;  // none
+  uint32_t nr_ranges;
 };
 
 }  // namespace compat::abi

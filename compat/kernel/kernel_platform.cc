@@ -54,6 +54,7 @@ ioas::Status KernelPlatform::Create(vfio::Host& host, const settings::Settings& 
 ioas::Status KernelPlatform::Join(vfio::Host& host) {
   host_ = &host;
   if (!host.state().kernel) return ioas::Error{EPROTO, "the host is one of emulated devices"};
+  bars_.SetHost(host);
   inode_ = InodeOf(calls_, host.arena_fd());
   return {};
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "compat/kernel/bar_memory.h"
 #include "compat/kernel/group_file.h"
 #include "compat/kernel/identity.h"
 #include "compat/sysfs/groups.h"
@@ -20,7 +21,11 @@ class KernelPlatform final : public vfio::Platform {
  public:
   // `calls` and `sysfs_root` (see sysfs::Groups) outlive the platform.
   explicit KernelPlatform(ioas::kernel::SystemCalls& calls, const char* sysfs_root = "")
-      : calls_(calls), groups_(sysfs_root), sysfs_root_(sysfs_root), backend_(calls) {}
+      : calls_(calls),
+        groups_(sysfs_root),
+        sysfs_root_(sysfs_root),
+        bars_(calls, sysfs_root),
+        backend_(calls, &bars_) {}
 
   ioas::Status Create(vfio::Host& host, const settings::Settings& settings) override;
   ioas::Status Join(vfio::Host& host) override;
@@ -86,6 +91,7 @@ class KernelPlatform final : public vfio::Platform {
   ioas::kernel::SystemCalls& calls_;
   sysfs::Groups groups_;
   const char* sysfs_root_;
+  BarMemory bars_;
   ioas::kernel::KernelBackend backend_;
   vfio::Host* host_ = nullptr;
   uint64_t inode_ = 0;  // of the host's file

@@ -15,7 +15,10 @@ long FailingSystemCalls::Invoke(long number, const long (&arguments)[6]) {
                       (filter_.request == kAny || filter_.request == arguments[1]);
   if (counts) {
     const uint64_t call = ++count_;
-    if (call >= first_ && call - first_ < times_) return -code_;
+    if (call >= first_ && call - first_ < times_) {
+      if (number == SYS_close) next_.Invoke(number, arguments);
+      return -code_;
+    }
   }
   return next_.Invoke(number, arguments);
 }

@@ -9,7 +9,8 @@
 
 namespace ioas::kernel {
 
-// Passes calls on to another SystemCalls, but for those that are to fail: these are not made.
+// Passes calls on to another SystemCalls, but for those that are to fail: these are not made. A
+// close() that fails is, as the kernel closes the descriptor whatever it returns (close(2)).
 class FailingSystemCalls final : public SystemCalls {
  public:
   static constexpr long kAny = -1;

@@ -59,8 +59,20 @@ Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
       Iommufd(*calls_, space.iommufd)
           .Map({space.ioas, mapping.first}, mapping.user_address,
                LengthOf(mapping.first, mapping.last), mapping.flags & (kAccessRead | kAccessWrite));
-  if (!mapped.ok()) return MapError(mapped.error());
-  return {};
+  if (mapped.ok() || (mapped.error().code == EFAULT && MapByFile(space, mapping).ok())) return {};
+  return MapError(mapped.error());
+}
+
+Status KernelBackend::MapByFile(IoasHandle space, const Mapping& mapping) {
+  if (files_ == nullptr) return Error{ENOENT, "no file is known"};
+  const uint64_t size = LengthOf(mapping.first, mapping.last);
+  const Result<FileMemory> memory = files_->Find(mapping.user_address, size);
+  if (!memory.ok()) return memory.error();
+  const Status mapped = Iommufd(*calls_, space.iommufd)
+                            .MapFile({space.ioas, mapping.first}, memory->fd, memory->offset, size,
+                                     mapping.flags & (kAccessRead | kAccessWrite));
+  (*calls_)(SYS_close, memory->fd);
+  return mapped;
 }
 
 Status KernelBackend::Unmap(IoasHandle space, const Mapping& mapping) {

@@ -13,12 +13,30 @@
 
 namespace ioas::kernel {
 
+// Memory that belongs to a file rather than to a process.
+struct FileMemory {
+  int fd;  // whoever asked for it closes it
+  uint64_t offset;
+};
+
+// Knows of memory that the kernel maps by its file only: devices' BARs, as DMA-BUFs.
+class FileMemorySource {
+ public:
+  // The file of `size` bytes of this process's memory at `user_address`. ENOENT if it is none, and
+  // what the kernel says where it makes no file of it.
+  virtual Result<FileMemory> Find(uint64_t user_address, uint64_t size) = 0;
+
+ protected:
+  ~FileMemorySource() = default;
+};
+
 // Each mapping is one of the IOAS that the handle names, at the same IOVA; the kernel pins its
 // memory while a device is attached. The handle's descriptor must be this process's.
 class KernelBackend final : public Backend {
  public:
-  // `calls` outlives it.
-  explicit KernelBackend(SystemCalls& calls) : calls_(&calls) {}
+  // `calls` and `files`, which may be null, outlive it.
+  explicit KernelBackend(SystemCalls& calls, FileMemorySource* files = nullptr)
+      : calls_(&calls), files_(files) {}
 
   // What the devices that are attached to `space`, which has to be its /dev/iommu's compat IOAS,
   // can map. `apertures` is filled in and referred to; of more than fit the lowest are taken.
@@ -29,6 +47,7 @@ class KernelBackend final : public Backend {
   //   EINVAL, ENOMEM, EFAULT, EEXIST, ENOSPC       as they are
   //   EINTR, EAGAIN, EBUSY, EDQUOT, EMFILE, ENFILE ENOMEM: it lacked something and may not later
   //   all others                                   EINVAL
+  // Memory that cannot be mapped as such (EFAULT) is mapped by its file, if that can be.
   Status Map(IoasHandle space, const Mapping& mapping) override;
   // A mapping that the kernel does not have any more is unmapped. All other errors are EINVAL.
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
@@ -41,7 +60,11 @@ class KernelBackend final : public Backend {
                       uint64_t* words) override;
 
  private:
+  // The second try of Map.
+  Status MapByFile(IoasHandle space, const Mapping& mapping);
+
   SystemCalls* calls_;
+  FileMemorySource* files_;
 };
 
 }  // namespace ioas::kernel

@@ -51,6 +51,41 @@ TEST_F(KernelBackendTest, MapsTheWholeMappingWithItsAccessAlone) {
   EXPECT_EQ(calls_.last_fd, 8);
 }
 
+class OneFile final : public FileMemorySource {
+ public:
+  Result<FileMemory> Find(uint64_t user_address, uint64_t size) override {
+    if (user_address != kMapping.user_address || size != 0x2000) return Error{ENOENT, "other"};
+    return FileMemory{.fd = 77, .offset = 0x3000};
+  }
+};
+
+TEST_F(KernelBackendTest, MemoryThatCannotBePinnedIsMappedByItsFile) {
+  OneFile file;
+  KernelBackend backend(calls_, &file);
+  FailMap(EFAULT);
+  int closed = -1;
+  calls_.OnCall(SYS_close, [&](const long(&arguments)[6]) {
+    closed = static_cast<int>(arguments[0]);
+    return 0;
+  });
+  calls_.OnIoctl<iommu::IoasMapFile>(iommu::kIoasMapFile, [](const iommu::IoasMapFile& call) {
+    EXPECT_EQ(call.fd, 77);
+    EXPECT_EQ(call.start, 0x3000u);
+    EXPECT_EQ(call.length, 0x2000u);
+    EXPECT_EQ(call.iova, 0x10000u);
+    return 0;
+  });
+  EXPECT_TRUE(backend.Map(kSpace, kMapping).ok());
+  EXPECT_EQ(closed, 77);
+
+  calls_.OnIoctl<iommu::IoasMapFile>(iommu::kIoasMapFile,
+                                     [](iommu::IoasMapFile&) { return -EOPNOTSUPP; });
+  EXPECT_EQ(backend.Map(kSpace, kMapping).error().code, EFAULT);
+  Mapping other = kMapping;
+  other.user_address += 0x1000;
+  EXPECT_EQ(backend.Map(kSpace, other).error().code, EFAULT);
+}
+
 TEST_F(KernelBackendTest, OnlyErrorsOfType1LeaveMap) {
   const std::map<int, int> expected = {
       {EINVAL, EINVAL}, {ENOMEM, ENOMEM},     {EFAULT, EFAULT},     {EEXIST, EEXIST},
