@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "compat/kernel/fork_gate.h"
 #include "ioas/base/result.h"
 #include "ioas/kernel/system_calls.h"
 
@@ -25,7 +26,8 @@ struct GroupHeader {
   uint32_t bound[kMaxGroupDevices];  // devices, as indices of the host's table
 };
 
-// What a group's file carries, as descriptors of this process that end with this object.
+// What a group's file carries, as descriptors of this process that end with this object. While
+// there is one no thread of the process forks.
 class GroupContents {
  public:
   explicit GroupContents(ioas::kernel::SystemCalls& calls) : calls_(&calls) {}
@@ -65,6 +67,7 @@ class GroupContents {
  private:
   ioas::Status Send();
 
+  ForkGuard guard_;
   ioas::kernel::SystemCalls* calls_;
   GroupHeader header_ = {};
   int host_fd_ = -1;

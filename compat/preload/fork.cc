@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "compat/kernel/fork_gate.h"
 #include "compat/preload/bar_mappings.h"
 #include "compat/preload/process_host.h"
 #include "ioas/process_table.h"
@@ -10,7 +11,13 @@
 namespace compat::preload {
 namespace {
 
+void BeforeFork() {
+  HoldBarMappings();
+  kernel::HoldForkGate();
+}
+
 void InChild() {
+  kernel::ReleaseForkGate();
   ioas::ProcessTable::OnFork();
   ioas::soft::SoftDevice::AfterForkInChild();
   ReleaseBarMappings();
@@ -19,12 +26,13 @@ void InChild() {
 }
 
 void InParent() {
+  kernel::ReleaseForkGate();
   ioas::soft::SoftDevice::AfterForkInParent();
   ReleaseBarMappings();
 }
 
 }  // namespace
 
-void HandleForks() { pthread_atfork(HoldBarMappings, InParent, InChild); }
+void HandleForks() { pthread_atfork(BeforeFork, InParent, InChild); }
 
 }  // namespace compat::preload

@@ -69,6 +69,7 @@ int SetKvmDeviceAttr(int fd, uint64_t argument) {
     return Next<"ioctl", int(int, unsigned long, ...)>()(fd, kKvmSetDeviceAttr, argument);
   }
   Forwarding forwarding = {.kvm_fd = fd, .attr = attr.attr};
+  const vfio::Host::Lock lock(*host);
   const ioas::Status told = host->platform().ForEachDeviceOf(group, TellKvm, &forwarding);
   if (!told.ok()) return Fail("KVM_SET_DEVICE_ATTR", fd, told.error());
   return 0;
