@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <span>
 
 #include "compat/preload/log.h"
 #include "compat/preload/paths/kernel_groups.h"
@@ -67,6 +68,11 @@ class HostInventory final : public vfs::Inventory {
   }
 };
 
+void WriteGroupPath(uint32_t number, std::span<char> out) {
+  if (UsesKernel()) return WriteKernelGroupPath(number, out);
+  std::snprintf(out.data(), out.size(), "/dev/vfio/%u", number);
+}
+
 // What open() of one of the library's nodes returns.
 int OpenAnswer(const char* what, const ioas::Result<int>& result) {
   if (result.ok()) return *result;
@@ -117,7 +123,7 @@ bool DescriptorPath(int fd, char* path, size_t size) {
       std::snprintf(path, size, "/dev/vfio/vfio");
       return true;
     case decode::DescriptorKind::kGroup:
-      std::snprintf(path, size, "/dev/vfio/%u", host.state().groups[file.object].number);
+      WriteGroupPath(host.state().groups[file.object].number, {path, size});
       return true;
     default:
       std::snprintf(path, size, "anon_inode:[vfio-device]");

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace compat::vfs {
 
@@ -37,6 +38,13 @@ struct GroupView {
 // Of real groups, which the kernel numbers from 0 up, the view shows those below this number.
 inline constexpr uint32_t kMaxGroups = 1 << 20;
 
+// From this number on, groups are not the kernel's: each is made up for one mediated device, which
+// is in none, and /sys knows nothing of it.
+inline constexpr uint32_t kFirstMadeUpGroup = 1 << 19;
+
+// Room for where a mediated device is below /sys/devices, with its terminating zero.
+inline constexpr size_t kMaxMediatedPath = 192;
+
 // The groups of the machine's own devices.
 class RealGroups {
  public:
@@ -44,6 +52,17 @@ class RealGroups {
 
   // Writes the group with the lowest number from `first` on. Returns false if there is none.
   virtual bool Next(uint32_t first, GroupView* group) const = 0;
+  // The same for the group of this very number.
+  virtual bool Find(uint32_t number, GroupView* group) const = 0;
+
+  // Writes the number of the group that is made up for the mediated device `name`, its UUID.
+  // Returns false if there is no such device.
+  virtual bool FindMediated(std::string_view name, uint32_t* number) const = 0;
+  // Writes where the device of made-up group `number` is below /sys/devices,
+  // "virtual/mtty/mtty/UUID", as a C string (kMaxMediatedPath is always enough); empty if there is
+  // none.
+  virtual void MediatedPath(uint32_t number, std::span<char> out) const = 0;
+
   // Whether there can be containers.
   virtual bool HasContainers() const = 0;
 
@@ -58,7 +77,8 @@ class Inventory {
   virtual ~Inventory() = default;
 
   // Null where devices are emulated. Otherwise the real /sys shows the devices; the view adds the
-  // nodes of their groups, and asks for nothing below.
+  // nodes of their groups, and what /sys lacks of groups that are made up, and asks for nothing
+  // below.
   virtual const RealGroups* real_groups() const { return nullptr; }
 
   virtual size_t device_count() const = 0;

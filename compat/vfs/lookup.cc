@@ -9,7 +9,7 @@ namespace compat::vfs {
 namespace {
 
 constexpr int kMaxLinks = 40;       // MAXSYMLINKS of include/linux/namei.h
-constexpr size_t kLinkGrowth = 64;  // no link of the view makes a path longer by more
+constexpr size_t kLinkGrowth = 64;  // room to make a path longer, for each link of the view
 
 // The part of a path that is still to be walked. It lies at the end of a fixed buffer, so that a
 // link's target can be put in front of it.
@@ -66,15 +66,42 @@ class Walk {
   bool Step() {
     if (!IsDirectory()) return Fail(ENOTDIR), false;
     const std::string_view name = pending_.Front();
+    if (name == ".." && view_.IsDescendant(current_)) return ClimbOut();
     if (name == "..") current_ = view_.Parent(current_);
     if (name == "." || name == "..") return pending_.Drop(name.size()), true;
     const NodeId child = view_.Child(current_, name);
-    if (child == kNoNode) return LeaveView(), false;
+    if (child == kNoNode) return StepFurther();
     pending_.Drop(name.size());
     const bool is_last = pending_.rest().empty();
     if (view_.Kind(child) == NodeKind::kLink && (follow_ || !is_last)) return FollowLink(child);
     current_ = child;
     return true;
+  }
+
+  // Walks over several names, or leaves the view.
+  bool StepFurther() {
+    size_t size = 0;
+    const NodeId descendant = view_.Descendant(current_, pending_.rest(), &size);
+    if (descendant == kNoNode) return LeaveView(), false;
+    pending_.Drop(size);
+    current_ = descendant;
+    return true;
+  }
+
+  // Goes up from a node that is among real directories, none of which is a link; leaves the view if
+  // the path ends with one of them, or goes down again from there.
+  bool ClimbOut() {
+    char buffer[kMaxNodePath];
+    const NodeId top = view_.Parent(current_);
+    const size_t top_size = view_.Path(top, buffer);
+    std::string_view path(buffer, view_.Path(current_, buffer));
+    while (pending_.Front() == "..") {
+      pending_.Drop(2);
+      pending_.SkipSlashes();
+      path = path.substr(0, path.rfind('/'));
+      if (path.size() == top_size) return current_ = top, true;
+    }
+    return LeaveTo(path), false;
   }
 
   // All links of the view are relative to the directory that they are in.
@@ -89,9 +116,16 @@ class Walk {
 
   void LeaveView() {
     if (!view_.IsMerged(current_)) return Fail(ENOENT);
-    const size_t size = view_.Path(current_, result_.path);
-    Text path(std::span(result_.path).subspan(current_ == View::Root() ? 0 : size));
-    path.Append("/");
+    char buffer[kMaxNodePath];
+    const size_t size = current_ == View::Root() ? 0 : view_.Path(current_, buffer);
+    LeaveTo({buffer, size});
+  }
+
+  // What is left of the path is the real file system's, from `directory` on.
+  void LeaveTo(std::string_view directory) {
+    Text path(result_.path);
+    path.Append(directory);
+    if (!pending_.rest().empty()) path.Append("/");
     path.Append(pending_.rest());
     if (path.truncated()) Fail(ENAMETOOLONG);
   }

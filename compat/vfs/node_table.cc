@@ -43,8 +43,13 @@ constexpr Row kPatterns[] = {
     For(Presence::kBoth, Directory("/dev/vfio")),
     For(Presence::kBoth, Node("/dev/vfio/vfio", NodeKind::kContainer)),
     For(Presence::kBoth, Node("/dev/vfio/{group}", NodeKind::kGroup)),
+    For(Presence::kReal, Node("/dev/vfio/{noiommu}", NodeKind::kGroup)),
     For(Presence::kBoth, Directory("/sys")),
-    Directory("/sys/bus"),
+    For(Presence::kBoth, Directory("/sys/bus")),
+    For(Presence::kMediated, Directory("/sys/bus/mdev")),
+    For(Presence::kReal, Directory("/sys/bus/mdev/devices")),
+    // The real link again, so that the way to the device's directory stays in the view.
+    For(Presence::kReal, Link("/sys/bus/mdev/devices/{mdev}", "../../../devices/{path}")),
     Directory("/sys/bus/pci"),
     Directory("/sys/bus/pci/devices"),
     Link("/sys/bus/pci/devices/{device}", "../../../devices/{bus}/{device}"),
@@ -52,7 +57,7 @@ constexpr Row kPatterns[] = {
     Directory("/sys/bus/pci/drivers/vfio-pci"),
     Link("/sys/bus/pci/drivers/vfio-pci/{device}", "../../../../devices/{bus}/{device}"),
     Link("/sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci"),
-    Directory("/sys/devices"),
+    For(Presence::kBoth, Directory("/sys/devices")),
     Directory("/sys/devices/{bus}"),
     Directory("/sys/devices/{bus}/{device}", Merging::kOpaque),
     File("/sys/devices/{bus}/{device}/ari_enabled", "0\n"),
@@ -78,14 +83,25 @@ constexpr Row kPatterns[] = {
     File("/sys/devices/{bus}/{device}/subsystem_vendor", WriteSubsystemVendor),
     File("/sys/devices/{bus}/{device}/uevent", WriteUevent),
     File("/sys/devices/{bus}/{device}/vendor", WriteVendor),
-    Directory("/sys/kernel"),
-    Directory("/sys/kernel/iommu_groups"),
+    For(Presence::kReal, Directory("/sys/devices/{path}")),
+    For(Presence::kReal,
+        Link("/sys/devices/{path}/iommu_group", "../{up}kernel/iommu_groups/{made-up}")),
+    For(Presence::kBoth, Directory("/sys/kernel")),
+    For(Presence::kBoth, Directory("/sys/kernel/iommu_groups")),
     Directory("/sys/kernel/iommu_groups/{group}", Merging::kOpaque),
     Directory("/sys/kernel/iommu_groups/{group}/devices", Merging::kOpaque),
     Link("/sys/kernel/iommu_groups/{group}/devices/{device}", "../../../../devices/{bus}/{device}"),
     File("/sys/kernel/iommu_groups/{group}/reserved_regions",
          "0x00000000fee00000 0x00000000feefffff msi\n"),
     File("/sys/kernel/iommu_groups/{group}/type", "DMA\n"),
+    // As vfio_noiommu_group_alloc() of drivers/vfio/group.c makes them, without an IOMMU.
+    For(Presence::kReal, Directory("/sys/kernel/iommu_groups/{made-up}", Merging::kOpaque)),
+    For(Presence::kReal, Directory("/sys/kernel/iommu_groups/{made-up}/devices", Merging::kOpaque)),
+    For(Presence::kReal,
+        Link("/sys/kernel/iommu_groups/{made-up}/devices/{mdev}", "../../../../devices/{path}")),
+    For(Presence::kReal, File("/sys/kernel/iommu_groups/{made-up}/name", "vfio-noiommu\n")),
+    For(Presence::kReal, File("/sys/kernel/iommu_groups/{made-up}/reserved_regions", "")),
+    For(Presence::kReal, File("/sys/kernel/iommu_groups/{made-up}/type", "unknown\n")),
     For(Presence::kBoth, Directory("/sys/module")),
     For(Presence::kBoth, Directory("/sys/module/vfio")),
     For(Presence::kBoth, Directory("/sys/module/vfio/parameters")),
@@ -101,9 +117,9 @@ constexpr Row kPatterns[] = {
 constexpr size_t kRows = std::size(kPatterns);
 
 constexpr Placeholder ParsePlaceholder(std::string_view name) {
-  if (name == "{bus}") return Placeholder::kBus;
-  if (name == "{group}") return Placeholder::kGroup;
-  if (name == "{device}") return Placeholder::kDevice;
+  for (const auto& [text, placeholder] : kPlaceholders) {
+    if (name == text) return placeholder;
+  }
   return Placeholder::kNone;
 }
 

@@ -24,8 +24,14 @@ enum class NodeKind : uint8_t {
 enum class Placeholder : uint8_t {
   kNone,    // itself
   kBus,     // "{bus}": a root bus with an emulated device on it, "pci0000:00"
-  kGroup,   // "{group}": a group's number, "7"; of a real one, its node's name
+  kGroup,   // "{group}": a group's number, "7"; of real ones, of those that are not noiommu
   kDevice,  // "{device}": the address of an emulated device, "0000:00:05.0"
+  // Of real groups:
+  kNoiommu,       // "{noiommu}": the node of a group without an IOMMU, "noiommu-7"
+  kMadeUp,        // "{made-up}": the number of a group that is made up for a mediated device
+  kMediated,      // "{mdev}": that device's UUID
+  kMediatedPath,  // "{path}": where it is below /sys/devices: several components
+  kUp,            // "{up}", in a link's target only: as many times "../" as that has components
 };
 
 // Whether a directory also holds what the real one of the same path holds, and a file gives way to
@@ -33,7 +39,12 @@ enum class Placeholder : uint8_t {
 enum class Merging : uint8_t { kOpaque, kMerged };
 
 // Which devices a node is there for.
-enum class Presence : uint8_t { kEmulated, kReal, kBoth };
+enum class Presence : uint8_t {
+  kEmulated,
+  kReal,
+  kMediated,  // real ones, of which one at least has a group that is made up
+  kBoth,      // emulated and real ones
+};
 
 struct Row {
   std::string_view pattern;  // absolute, without a slash at its end
@@ -48,6 +59,15 @@ struct Row {
   Placeholder placeholder = Placeholder::kNone;  // what `name` stands for
   Placeholder scope = Placeholder::kNone;        // the last placeholder of the whole pattern
 };
+
+// How patterns spell placeholders.
+inline constexpr struct {
+  std::string_view text;
+  Placeholder placeholder;
+} kPlaceholders[] = {{"{bus}", Placeholder::kBus},           {"{group}", Placeholder::kGroup},
+                     {"{device}", Placeholder::kDevice},     {"{noiommu}", Placeholder::kNoiommu},
+                     {"{made-up}", Placeholder::kMadeUp},    {"{mdev}", Placeholder::kMediated},
+                     {"{path}", Placeholder::kMediatedPath}, {"{up}", Placeholder::kUp}};
 
 // All rows; the first is the root directory.
 std::span<const Row> Rows();

@@ -53,15 +53,29 @@ uint32_t ModeOf(NodeKind kind) {
 // As vfio_create_group() of drivers/vfio/group.c names a group's node.
 constexpr std::string_view kNoiommuPrefix = "noiommu-";
 
-void AppendGroup(const GroupView& group, Text* text) {
-  if (group.is_noiommu) text->Append(kNoiommuPrefix);
-  text->Format("%u", group.number);
+// Whether `name` is put together as the kernel's names of mediated devices are.
+bool LooksLikeUuid(std::string_view name) {
+  return name.size() == 36 && name[8] == '-' && name[13] == '-' && name[18] == '-' &&
+         name[23] == '-';
+}
+
+// Whether real groups like `group` fill the placeholder in a listing.
+bool Fills(Placeholder placeholder, const GroupView& group) {
+  switch (placeholder) {
+    case Placeholder::kGroup:
+      return !group.is_noiommu;
+    case Placeholder::kNoiommu:
+      return group.is_noiommu;
+    case Placeholder::kMadeUp:
+    case Placeholder::kMediated:
+      return group.number >= kFirstMadeUpGroup;
+    default:
+      return false;
+  }
 }
 
 void AppendForDevice(Placeholder placeholder, const DeviceView& device, Text* text) {
   switch (placeholder) {
-    case Placeholder::kNone:
-      return;
     case Placeholder::kBus:
       return text->Format("pci%04x:%02x", device.domain, device.bus);
     case Placeholder::kGroup:
@@ -69,15 +83,10 @@ void AppendForDevice(Placeholder placeholder, const DeviceView& device, Text* te
     case Placeholder::kDevice:
       return text->Format("%04x:%02x:%02x.%x", device.domain, device.bus, device.device,
                           device.function);
+    default:
+      return;
   }
 }
-
-constexpr struct {
-  std::string_view text;
-  Placeholder placeholder;
-} kPlaceholders[] = {{"{bus}", Placeholder::kBus},
-                     {"{group}", Placeholder::kGroup},
-                     {"{device}", Placeholder::kDevice}};
 
 }  // namespace
 
@@ -132,7 +141,7 @@ NodeId View::ChildOfRow(NodeId id, size_t row_index, std::string_view name) cons
     return row.name == name && IsPresent(row) ? MakeId(row_index, DeviceIndex(id)) : kNoNode;
   }
   if (!IsPresent(row)) return kNoNode;
-  if (real_ != nullptr) return RealGroupNamed(row_index, name);
+  if (real_ != nullptr) return RealChild(id, row_index, name);
   for (size_t device = NextDevice(id, row_index, 0); device != kNoDevice;
        device = NextDevice(id, row_index, device + 1)) {
     char buffer[NAME_MAX + 1];
@@ -143,19 +152,55 @@ NodeId View::ChildOfRow(NodeId id, size_t row_index, std::string_view name) cons
   return kNoNode;
 }
 
-// Asks for one group, where a listing would have to look at all.
-NodeId View::RealGroupNamed(size_t row, std::string_view name) const {
-  std::string_view digits = name;
-  if (digits.starts_with(kNoiommuPrefix)) digits.remove_prefix(kNoiommuPrefix.size());
+NodeId View::RealChild(NodeId id, size_t row, std::string_view name) const {
   uint32_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || number >= kMaxGroups) return kNoNode;
+  if (!FindReal(Rows()[row].placeholder, name, &number)) return kNoNode;
+  const bool is_elsewhere =
+      RowOf(id).scope != Placeholder::kNone && number != static_cast<uint32_t>(DeviceIndex(id));
+  return is_elsewhere ? kNoNode : MakeId(row, number);
+}
+
+// Finds the group that fills a placeholder with `name`. Asks for one group, where a listing would
+// have to look at all.
+bool View::FindReal(Placeholder placeholder, std::string_view name, uint32_t* number) const {
+  if (placeholder == Placeholder::kMediated) {
+    return LooksLikeUuid(name) && real_->FindMediated(name, number) && *number < kMaxGroups;
+  }
+  if (placeholder == Placeholder::kNoiommu) {
+    if (!name.starts_with(kNoiommuPrefix)) return false;
+    name.remove_prefix(kNoiommuPrefix.size());
+  }
+  const char* const end = name.data() + name.size();
+  const auto [stopped, error] = std::from_chars(name.data(), end, *number);
+  const bool has_leading_zero = name.size() > 1 && name.front() == '0';
+  if (error != std::errc() || stopped != end || has_leading_zero) return false;
+  if (placeholder == Placeholder::kMadeUp && *number < kFirstMadeUpGroup) return false;
   GroupView group;
-  if (!real_->Next(number, &group) || group.number != number) return kNoNode;
-  char buffer[NAME_MAX + 1];
-  Text text(buffer);
-  AppendGroup(group, &text);
-  return text.view() == name ? MakeId(row, number) : kNoNode;
+  return *number < kMaxGroups && real_->Find(*number, &group) && Fills(placeholder, group);
+}
+
+NodeId View::Descendant(NodeId id, std::string_view path, size_t* size) const {
+  if (real_ == nullptr) return kNoNode;
+  size_t row = 1;
+  while (row < Rows().size() && !(Rows()[row].parent == RowIndex(id) &&
+                                  Rows()[row].placeholder == Placeholder::kMediatedPath)) {
+    ++row;
+  }
+  if (row == Rows().size()) return kNoNode;
+  for (size_t start = 0, end = 0; end < path.size(); start = end + 1) {
+    end = std::min(path.find('/', start), path.size());
+    uint32_t number = 0;
+    if (!FindReal(Placeholder::kMediated, path.substr(start, end - start), &number)) continue;
+    char own_path[kMaxMediatedPath];
+    real_->MediatedPath(number, own_path);
+    *size = end;
+    if (path.substr(0, end) == own_path) return MakeId(row, number);
+  }
+  return kNoNode;
+}
+
+bool View::IsDescendant(NodeId id) const {
+  return id != kNoNode && RowOf(id).placeholder == Placeholder::kMediatedPath;
 }
 
 NodeId View::Parent(NodeId id) const {
@@ -194,18 +239,29 @@ bool View::ListRow(NodeId id, size_t row, size_t first_device, uint64_t* cursor,
 // The first device from `first_device` on that has a node of its own in row `row` of directory
 // `id`, or kNoDevice.
 size_t View::NextDevice(NodeId id, size_t row, size_t first_device) const {
-  if (real_ != nullptr) {
-    GroupView group;
-    const bool found = first_device < kMaxGroups &&
-                       real_->Next(static_cast<uint32_t>(first_device), &group) &&
-                       group.number < kMaxGroups;
-    return found ? group.number : kNoDevice;
-  }
+  if (real_ != nullptr) return NextReal(id, Rows()[row].placeholder, first_device);
   for (size_t device = first_device; device < inventory_.device_count(); ++device) {
     if (SharesKey(RowOf(id).scope, device, DeviceIndex(id)) &&
         FirstWithKey(Rows()[row].placeholder, device) == device) {
       return device;
     }
+  }
+  return kNoDevice;
+}
+
+// The same where groups are real.
+size_t View::NextReal(NodeId id, Placeholder placeholder, size_t first) const {
+  if (placeholder == Placeholder::kMadeUp || placeholder == Placeholder::kMediated) {
+    first = std::max<size_t>(first, kFirstMadeUpGroup);
+  }
+  const bool is_scoped = RowOf(id).scope != Placeholder::kNone;
+  GroupView group;
+  while (first < kMaxGroups && real_->Next(static_cast<uint32_t>(first), &group) &&
+         group.number < kMaxGroups) {
+    if (Fills(placeholder, group) && !(is_scoped && group.number != DeviceIndex(id))) {
+      return group.number;
+    }
+    first = group.number + 1;
   }
   return kNoDevice;
 }
@@ -242,9 +298,15 @@ bool View::RealFile(NodeId id, std::span<char> out) const {
 }
 
 bool View::IsPresent(const Row& row) const {
-  const Presence absent = real_ != nullptr ? Presence::kEmulated : Presence::kReal;
-  if (row.presence == absent) return false;
-  return row.kind != NodeKind::kContainer || real_ == nullptr || real_->HasContainers();
+  if (real_ == nullptr) {
+    return row.presence == Presence::kEmulated || row.presence == Presence::kBoth;
+  }
+  if (row.presence == Presence::kEmulated) return false;
+  if (row.presence == Presence::kMediated &&
+      NextReal(Root(), Placeholder::kMadeUp, 0) == kNoDevice) {
+    return false;
+  }
+  return row.kind != NodeKind::kContainer || real_->HasContainers();
 }
 
 // Whether two devices fill a placeholder with the same text.
@@ -258,6 +320,7 @@ bool View::SharesKey(Placeholder scope, size_t device, size_t other) const {
 }
 
 size_t View::FirstWithKey(Placeholder scope, size_t device) const {
+  if (real_ != nullptr) return scope == Placeholder::kNone ? 0 : device;
   size_t first = 0;
   while (!SharesKey(scope, first, device)) ++first;
   return first;
@@ -269,13 +332,29 @@ void View::AppendName(const Row& row, size_t device, Text* text) const {
 }
 
 void View::AppendFor(Placeholder placeholder, size_t device, Text* text) const {
-  if (real_ == nullptr) return AppendForDevice(placeholder, inventory_.device(device), text);
-  const auto number = static_cast<uint32_t>(device);
-  GroupView group;
-  // One that has been taken away meanwhile still has its number.
-  if (!real_->Next(number, &group) || group.number != number)
-    group = {.number = number, .is_noiommu = false};
-  AppendGroup(group, text);
+  if (real_ != nullptr) return AppendForReal(placeholder, static_cast<uint32_t>(device), text);
+  AppendForDevice(placeholder, inventory_.device(device), text);
+}
+
+void View::AppendForReal(Placeholder placeholder, uint32_t number, Text* text) const {
+  char buffer[kMaxMediatedPath];
+  std::string_view path;
+  if (placeholder >= Placeholder::kMediated) {
+    real_->MediatedPath(number, buffer);
+    path = buffer;
+  }
+  if (placeholder == Placeholder::kUp) {
+    text->Append("../");
+    for (const char c : path) text->Append(c == '/' ? "../" : "");
+    return;
+  }
+  // What has been taken away meanwhile still has its number.
+  if (!path.empty()) {
+    const bool is_whole = placeholder == Placeholder::kMediatedPath;
+    return text->Append(is_whole ? path : path.substr(path.rfind('/') + 1));
+  }
+  if (placeholder == Placeholder::kNoiommu) text->Append(kNoiommuPrefix);
+  text->Format("%u", number);
 }
 
 void View::AppendExpanded(std::string_view pattern, size_t device, Text* text) const {

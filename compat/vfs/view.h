@@ -71,11 +71,17 @@ class View {
 
   // The node named `name` in directory `id`, or kNoNode. Knows neither "." nor "..".
   NodeId Child(NodeId id, std::string_view name) const;
-  // The directory that holds `id`; the root's is itself.
+  // The node further down in directory `id` to which the first `*size` bytes of `path` lead,
+  // through real directories that are not of the view; or kNoNode.
+  NodeId Descendant(NodeId id, std::string_view path, size_t* size) const;
+  // Whether Descendant() finds the node, so that the directory that holds it is not of the view.
+  bool IsDescendant(NodeId id) const;
+  // The directory that holds `id`, or that of the view above it; the root's is itself.
   NodeId Parent(NodeId id) const;
 
   // Gives the entry of directory `id` at `*cursor` (0 for the first one), without "." and "..", and
-  // moves the cursor past it. Returns false if there is none left.
+  // moves the cursor past it. Returns false if there is none left. What only Descendant() finds is
+  // not listed.
   bool List(NodeId id, uint64_t* cursor, Entry* entry) const;
 
   // Each writes a C string into `out`, cut off if it does not fit, and returns its length: the
@@ -93,13 +99,16 @@ class View {
  private:
   bool IsPresent(const Row& row) const;
   NodeId ChildOfRow(NodeId id, size_t row, std::string_view name) const;
-  NodeId RealGroupNamed(size_t row, std::string_view name) const;
+  NodeId RealChild(NodeId id, size_t row, std::string_view name) const;
+  bool FindReal(Placeholder placeholder, std::string_view name, uint32_t* number) const;
   bool SharesKey(Placeholder scope, size_t device, size_t other) const;
   size_t FirstWithKey(Placeholder scope, size_t device) const;
   void AppendName(const Row& row, size_t device, Text* text) const;
   void AppendFor(Placeholder placeholder, size_t device, Text* text) const;
+  void AppendForReal(Placeholder placeholder, uint32_t number, Text* text) const;
   void AppendExpanded(std::string_view pattern, size_t device, Text* text) const;
   size_t NextDevice(NodeId id, size_t row, size_t first_device) const;
+  size_t NextReal(NodeId id, Placeholder placeholder, size_t first) const;
   bool ListRow(NodeId id, size_t row, size_t first_device, uint64_t* cursor, Entry* entry) const;
   uint32_t CountLinks(NodeId id) const;
 

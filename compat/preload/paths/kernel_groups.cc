@@ -6,24 +6,49 @@
 #include <algorithm>
 #include <climits>
 #include <cstdio>
+#include <optional>
 #include <vector>
 
 #include "ioas/base/system_call.h"
 
 namespace compat::preload {
 
+static_assert(vfs::kFirstMadeUpGroup == sysfs::kFirstMadeUpGroup);
+static_assert(vfs::kMaxGroups == sysfs::kFirstMadeUpGroup + sysfs::kMadeUpGroups);
+
+// A program that looks at a node asks several times within one call: whether it is there, what it
+// is named, what is opened in its place.
+bool KernelInventory::FindNode(uint32_t number, sysfs::GroupNode& node) const {
+  const uint64_t last = last_found_.load(std::memory_order_relaxed);
+  node = {.number = number, .is_noiommu = false, .cdev = static_cast<uint32_t>(last)};
+  if (last != kNothing && last >> 32 == number && groups_.IsCurrent(node)) return true;
+  if (!groups_.Find(number, node)) return false;
+  const uint64_t found = uint64_t{number} << 32 | node.cdev;
+  last_found_.store(node.is_noiommu ? kNothing : found, std::memory_order_relaxed);
+  return true;
+}
+
+bool KernelInventory::Find(uint32_t number, vfs::GroupView* group) const {
+  sysfs::GroupNode node;
+  if (!FindNode(number, node)) return false;
+  *group = {.number = number, .is_noiommu = node.is_noiommu};
+  return true;
+}
+
 bool KernelInventory::Next(uint32_t first, vfs::GroupView* group) const {
-  sysfs::Group candidate;
-  // Nearly always the group that is meant is there, and the others need not be looked at.
-  bool found = groups_.Read(first, candidate);
-  if (!found) {
-    const std::vector<uint32_t> numbers = groups_.AllNumbers();
-    const auto from = std::ranges::upper_bound(numbers, first);
-    found = std::any_of(from, numbers.end(),
-                        [&](uint32_t number) { return groups_.Read(number, candidate); });
-  }
-  if (found) *group = {.number = candidate.number, .is_noiommu = candidate.is_noiommu};
-  return found;
+  const std::vector<uint32_t> numbers = groups_.Numbers();
+  const auto from = std::ranges::lower_bound(numbers, first);
+  return std::any_of(from, numbers.end(), [&](uint32_t number) { return Find(number, group); });
+}
+
+bool KernelInventory::FindMediated(std::string_view name, uint32_t* number) const {
+  const std::optional<uint32_t> found = groups_.FindMediated(name);
+  *number = found.value_or(0);
+  return found.has_value();
+}
+
+void KernelInventory::MediatedPath(uint32_t number, std::span<char> out) const {
+  groups_.ReadMediatedPath(number, out);
 }
 
 bool KernelInventory::HasContainers() const {
@@ -38,16 +63,23 @@ void KernelInventory::ContainerFile(std::span<char> out) const {
 
 void KernelInventory::GroupFile(uint32_t number, std::span<char> out) const {
   out[0] = '\0';
-  sysfs::Group group;
-  if (!groups_.Read(number, group)) return;
-  const auto device = std::ranges::find_if(group.devices, &sysfs::GroupDevice::has_cdev);
-  if (device == group.devices.end()) return;
-  std::snprintf(out.data(), out.size(), "%s/dev/vfio/devices/vfio%u", root_, device->cdev);
+  sysfs::GroupNode node;
+  // One without an IOMMU has no node to be opened.
+  if (!FindNode(number, node) || node.is_noiommu) return;
+  std::snprintf(out.data(), out.size(), "%s/dev/vfio/devices/vfio%u", root_, node.cdev);
 }
 
 const vfs::Inventory& KernelGroups() {
   static const KernelInventory kInventory("");
   return kInventory;
+}
+
+void WriteKernelGroupPath(uint32_t number, std::span<char> out) {
+  vfs::GroupView group = {.number = number, .is_noiommu = false};
+  // One that has been taken away meanwhile still has its number.
+  KernelGroups().real_groups()->Find(number, &group);
+  std::snprintf(out.data(), out.size(), "/dev/vfio/%s%u", group.is_noiommu ? "noiommu-" : "",
+                number);
 }
 
 }  // namespace compat::preload

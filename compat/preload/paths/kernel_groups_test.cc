@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <set>
 #include <string>
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr char kNvme[] = "0000:00:05.0";
 constexpr char kNetwork[] = "0000:00:06.0";
+constexpr char kUuid[] = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
 class KernelGroupsTest : public testing::Test {
  protected:
@@ -114,6 +116,38 @@ TEST_F(KernelGroupsTest, NoiommuGroupsHaveTheirOwnNames) {
   EXPECT_FALSE(List("/dev/vfio").contains("20"));
   EXPECT_EQ(access("/dev/vfio/20", F_OK), -1);
   EXPECT_EQ(Stat("/dev/vfio/noiommu-20").st_rdev, makedev(vfs::kGroupMajor, 20));
+}
+
+TEST_F(KernelGroupsTest, ANumberThatIsAnotherGroupsNowIsNoticed) {
+  EXPECT_EQ(access("/dev/vfio/20", F_OK), 0);
+  tree_.Unbind(kNvme);
+  tree_.BindVfio(kNetwork, 3);
+  ASSERT_EQ(chmod(In("/dev/vfio/devices/vfio3").c_str(), 0640), 0);
+  EXPECT_EQ(access("/dev/vfio/20", F_OK), -1);
+  EXPECT_EQ(Stat("/dev/vfio/9").st_mode, static_cast<mode_t>(S_IFCHR | 0640));
+  tree_.BindVfio(kNetwork, 4);
+  tree_.Remove(sysfs::FakeTree::DevicePath(kNetwork) + "/vfio-dev/vfio3");
+  ASSERT_EQ(chmod(In("/dev/vfio/devices/vfio4").c_str(), 0600), 0);
+  EXPECT_EQ(Stat("/dev/vfio/9").st_mode, static_cast<mode_t>(S_IFCHR | 0600));
+}
+
+TEST_F(KernelGroupsTest, MediatedDevicesAreInGroupsThatSysfsShows) {
+  tree_.AddMediated(kUuid, 5);
+  EXPECT_TRUE(List("/dev/vfio").contains("524293"));
+  EXPECT_EQ(Stat("/dev/vfio/524293").st_rdev, makedev(vfs::kGroupMajor, 524293));
+  const std::string link = std::string("/sys/bus/mdev/devices/") + kUuid + "/iommu_group";
+  char target[64] = {};
+  ASSERT_GT(readlink(link.c_str(), target, sizeof(target)), 0);
+  EXPECT_STREQ(target, "../../../../../kernel/iommu_groups/524293");
+  char* const resolved = realpath(link.c_str(), nullptr);
+  EXPECT_STREQ(resolved, "/sys/kernel/iommu_groups/524293");
+  std::free(resolved);
+  EXPECT_EQ(List("/sys/kernel/iommu_groups/524293/devices"),
+            (std::set<std::string>{".", "..", kUuid}));
+  EXPECT_TRUE(List("/sys/kernel/iommu_groups").contains("524293"));
+  tree_.RemoveMediated(kUuid);
+  EXPECT_EQ(readlink(link.c_str(), target, sizeof(target)), -1);
+  EXPECT_FALSE(List("/dev/vfio").contains("524293"));
 }
 
 TEST_F(KernelGroupsTest, WithoutIommufdThereIsNoContainer) {
