@@ -23,6 +23,21 @@ ioas::Error AttachError(const ioas::Error& error) {
   return {EINVAL, "the IOMMU cannot give a device of the group the container's address space"};
 }
 
+// What they say of anything else.
+ioas::Error OtherError(const ioas::Error& error) {
+  switch (error.code) {
+    case EBUSY:
+    case EINVAL:
+    case ENODEV:
+    case EPERM:
+      return error;
+    case EACCES:
+      return {EPERM, error.reason};
+    default:
+      return {ENOMEM, error.reason};
+  }
+}
+
 }  // namespace
 
 ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFile& container,
@@ -66,8 +81,13 @@ ioas::Status KernelPlatform::AttachGroup(uint32_t group, const vfio::ContainerFi
   }
   GroupContents contents(calls_);
   IOAS_RETURN_IF_ERROR(contents.Read(fd));
+  if (contents.bound_count() != 0) {
+    // To another container, by a Detach that could not change the file.
+    contents.DropAllBound();
+    IOAS_RETURN_IF_ERROR(contents.Replace(fd));
+  }
   for (uint32_t i = 0; i < state.device_count; ++i) {
-    if (state.devices[i].group != group || contents.BoundDescriptor(i) >= 0) continue;
+    if (state.devices[i].group != group) continue;
     IOAS_RETURN_IF_ERROR(BindDevice(i, container, contents));
   }
   return contents.Replace(fd);
@@ -99,7 +119,7 @@ ioas::Status KernelPlatform::Attach(uint64_t groups, const vfio::ContainerFile& 
     const ioas::Status attached = AttachGroup(i, container);
     if (attached.ok()) continue;
     Detach(groups & ((uint64_t{1} << i) - 1), container);
-    return attached;
+    return OtherError(attached.error());
   }
   return {};
 }
@@ -129,7 +149,9 @@ ioas::Status KernelPlatform::ForEachDeviceOf(int fd, Forward forward, void* stat
 
 ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(
     const vfio::ContainerFile& container) {
-  return backend_.ReadProperties(HandleOf(container), apertures_);
+  ioas::Result<ioas::IommuProperties> read =
+      backend_.ReadProperties(HandleOf(container), apertures_);
+  return read.ok() ? read : OtherError(read.error());
 }
 
 }  // namespace compat::kernel

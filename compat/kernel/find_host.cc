@@ -66,8 +66,8 @@ int FindHostOf(SystemCalls& calls, int fd) {
     return contents.Read(fd).ok() ? contents.ReleaseHost() : -1;
   }
   if (!S_ISCHR(status.st_mode)) return -1;
-  const Identity identity = ReadIdentity(calls, fd);
-  return identity.host != 0 ? FindByInode(calls, identity.host) : -1;
+  const ioas::Result<Identity> identity = ReadIdentity(calls, fd);
+  return identity.ok() && identity->host != 0 ? FindByInode(calls, identity->host) : -1;
 }
 
 }  // namespace compat::kernel

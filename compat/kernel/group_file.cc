@@ -35,6 +35,15 @@ bool IsGroupHeader(const GroupHeader& header, long size) {
 
 constexpr ioas::Error kNoGroup = {EBADF, "not a group's file"};
 
+// What a system call's failure says of the file it was made on.
+ioas::Error NotReadable(long result) {
+  const bool is_none = result == -ENOTSOCK || result == -EAGAIN || result == -EBADF;
+  return is_none ? kNoGroup : ioas::Error{ENOMEM, "the group's file cannot be looked into"};
+}
+
+// How often a message is taken that is known to be there.
+constexpr int kMaxAttempts = 16;
+
 ioas::Status CloseAndFail(SystemCalls& calls, const int* fds, size_t count, ioas::Error error) {
   for (size_t i = 0; i < count; ++i) calls(SYS_close, fds[i]);
   return error;
@@ -46,12 +55,13 @@ ioas::Result<GroupHeader> ReadGroupHeader(SystemCalls& calls, int fd) {
   // Looking at other sockets' messages could disturb them.
   int type = 0;
   socklen_t size = sizeof(type);
-  if (calls(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
-    return kNoGroup;
-  }
+  const long known = calls(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+  if (known < 0) return NotReadable(known);
+  if (type != SOCK_SEQPACKET) return kNoGroup;
   GroupHeader header = {};
   const long received =
       calls(SYS_recvfrom, fd, &header, sizeof(header), MSG_PEEK | MSG_DONTWAIT, 0L, 0L);
+  if (received < 0) return NotReadable(received);
   if (!IsGroupHeader(header, received)) return kNoGroup;
   return header;
 }
@@ -72,7 +82,7 @@ ioas::Status GroupContents::Read(int fd) {
   message.message.msg_controllen = sizeof(message.control);
   const long received =
       calls(SYS_recvmsg, fd, &message.message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (received < 0) return kNoGroup;
+  if (received < 0) return NotReadable(received);
   const cmsghdr* const part = CMSG_FIRSTHDR(&message.message);
   int fds[kMaxDescriptors] = {};
   size_t count = 0;
@@ -166,7 +176,10 @@ ioas::Result<int> GroupContents::Make(int host_fd, uint64_t host, uint32_t slot,
   SystemCalls& calls = *calls_;
   int ends[2] = {-1, -1};
   const long made = calls(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
-  if (made < 0) return ioas::Error{static_cast<int>(-made), "no descriptor is free for the group"};
+  if (made == -EMFILE || made == -ENFILE) {
+    return ioas::Error{static_cast<int>(-made), "no descriptor is free for the group"};
+  }
+  if (made < 0) return ioas::Error{ENOMEM, "the group's file cannot be made"};
   header_.magic = kMagic;
   header_.host = host;
   header_.slot = slot;
@@ -184,10 +197,13 @@ ioas::Result<int> GroupContents::Make(int host_fd, uint64_t host, uint32_t slot,
 ioas::Status GroupContents::Replace(int fd) {
   IOAS_RETURN_IF_ERROR(Send());
   // The old message goes, and what it alone carried ends. Until here it was the one that is seen.
-  GroupHeader old = {};
-  const long taken = (*calls_)(SYS_recvfrom, fd, &old, sizeof(old), MSG_DONTWAIT, 0L, 0L);
-  if (taken < 0) return ioas::Error{ENOMEM, "the group's file cannot be changed"};
-  return {};
+  // Were it left there, the new one would not be seen, and hold its descriptors all the same.
+  for (int i = 0; i < kMaxAttempts; ++i) {
+    GroupHeader old = {};
+    const long taken = (*calls_)(SYS_recvfrom, fd, &old, sizeof(old), MSG_DONTWAIT, 0L, 0L);
+    if (taken >= 0) return {};
+  }
+  return ioas::Error{ENOMEM, "the group's file cannot be changed"};
 }
 
 }  // namespace compat::kernel

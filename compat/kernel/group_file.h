@@ -36,7 +36,7 @@ class GroupContents {
   GroupContents& operator=(const GroupContents&) = delete;
 
   // Looks into the group's file `fd`. EMFILE if its descriptors do not all fit into the process,
-  // EBADF if it is no group's file.
+  // EBADF if it is no group's file, ENOMEM if the kernel does not tell.
   ioas::Status Read(int fd);
 
   uint64_t host() const { return header_.host; }
@@ -77,7 +77,8 @@ class GroupContents {
   int guards_[kMaxGroupDevices] = {};
 };
 
-// The header of the group's file `fd`. EBADF if it is something else. Makes no descriptors.
+// The header of the group's file `fd`. EBADF if it is something else, ENOMEM if the kernel does not
+// tell. Makes no descriptors.
 ioas::Result<GroupHeader> ReadGroupHeader(ioas::kernel::SystemCalls& calls, int fd);
 
 }  // namespace compat::kernel

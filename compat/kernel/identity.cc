@@ -28,9 +28,10 @@ int64_t OffsetOf(const Identity& identity) {
   return static_cast<int64_t>(identity.host * kMaxIdentityNumber + identity.number);
 }
 
-// Whether somebody else holds any of `lock`. In doubt, nobody.
+// Whether somebody else holds any of `lock`. In doubt somebody does: what is taken for lost is
+// given to others.
 bool IsHeld(SystemCalls& calls, int fd, struct flock lock) {
-  return calls(SYS_fcntl, fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  return calls(SYS_fcntl, fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
 // Takes a word off the front of `text`.
@@ -77,21 +78,22 @@ bool IsAnyIdentityHeld(SystemCalls& calls, int fd) {
   return IsHeld(calls, fd, LockOf(kIdentities, 0));
 }
 
-Identity ReadIdentity(SystemCalls& calls, int fd) {
+ioas::Result<Identity> ReadIdentity(SystemCalls& calls, int fd) {
   char path[40];
   std::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
   const long info = calls(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (info < 0) return {};
+  if (info < 0) return ioas::Error{static_cast<int>(-info), "the locks cannot be looked at"};
   char buffer[1024];
   const long size = calls(SYS_read, info, buffer, sizeof(buffer));
   calls(SYS_close, info);
-  std::string_view text(buffer, size > 0 ? static_cast<size_t>(size) : 0);
+  if (size < 0) return ioas::Error{ENOMEM, "the locks cannot be read"};
+  std::string_view text(buffer, static_cast<size_t>(size));
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     if (const Identity identity = ParseLock(line); identity.host != 0) return identity;
     text.remove_prefix(std::min(line.size() + 1, text.size()));
   }
-  return {};
+  return Identity{};
 }
 
 ioas::Status HoldGuard(SystemCalls& calls, int fd) {
@@ -101,7 +103,7 @@ ioas::Status HoldGuard(SystemCalls& calls, int fd) {
   if (result == -EAGAIN || result == -EACCES) {
     return ioas::Error{EBUSY, "another program has the group open"};
   }
-  return ioas::Error{static_cast<int>(-result), "cannot lock the node"};
+  return ioas::Error{ENOMEM, "cannot lock the node"};
 }
 
 }  // namespace compat::kernel

@@ -25,14 +25,16 @@ inline constexpr uint32_t kMaxIdentityNumber = 1u << 21;
 // Has `fd`'s description hold the lock that says `identity`. EOVERFLOW if the host's inode number
 // cannot be said, EACCES or EAGAIN if another description says it.
 ioas::Status HoldIdentity(ioas::kernel::SystemCalls& calls, int fd, const Identity& identity);
-// Whether any description of the file that `fd` is open on, other than `fd`'s own, says `identity`.
+// Whether any description of the file that `fd` is open on, other than `fd`'s own, says `identity`;
+// true if the kernel does not tell.
 bool IsIdentityHeld(ioas::kernel::SystemCalls& calls, int fd, const Identity& identity);
-// Whether any description of that file, other than `fd`'s own, says anything at all.
+// Whether any description of that file, other than `fd`'s own, says anything at all; as above.
 bool IsAnyIdentityHeld(ioas::kernel::SystemCalls& calls, int fd);
-// What `fd`'s description says.
-Identity ReadIdentity(ioas::kernel::SystemCalls& calls, int fd);
+// What `fd`'s description says. EMFILE, ENFILE and ENOMEM if /proc/self/fdinfo cannot be read.
+ioas::Result<Identity> ReadIdentity(ioas::kernel::SystemCalls& calls, int fd);
 
-// The guard: one description of a file at a time can hold it. EBUSY if another one does.
+// The guard: one description of a file at a time can hold it. EBUSY if another one does, ENOMEM if
+// the kernel has no memory for locks.
 ioas::Status HoldGuard(ioas::kernel::SystemCalls& calls, int fd);
 
 }  // namespace compat::kernel

@@ -35,6 +35,43 @@ ioas::Result<bool> Matches(std::string_view name, const sysfs::GroupDevice& devi
   return vfio::MatchDeviceName(name, own, takes_token);
 }
 
+// What open() of a group's or a container's node can say (open(2)); whatever else is wrong with the
+// calls that stand for it is want of something.
+ioas::Error OpenError(long result, const char* reason) {
+  switch (result) {
+    case -EACCES:
+    case -EMFILE:
+    case -ENFILE:
+    case -ENODEV:
+    case -ENOENT:
+    case -ENXIO:
+    case -EPERM:
+      return {static_cast<int>(-result), reason};
+    default:
+      return {ENOMEM, reason};
+  }
+}
+
+// What GET_DEVICE_FD can say (vfio_group_ioctl_get_device_fd in drivers/vfio/group.c).
+ioas::Error GetDeviceError(const ioas::Error& error) {
+  switch (error.code) {
+    case EBUSY:
+    case EINVAL:
+    case EMFILE:
+    case ENFILE:
+    case ENODEV:
+    case EPERM:
+      return error;
+    case EACCES:
+      return {EPERM, error.reason};
+    case ENOENT:
+    case ENXIO:
+      return {ENODEV, error.reason};
+    default:
+      return {ENOMEM, error.reason};
+  }
+}
+
 // An entry of the table of devices that stands for none.
 constexpr uint32_t kNoGroup = ~0u;
 
@@ -83,7 +120,7 @@ ioas::Result<int> KernelPlatform::OpenContainerFile(uint32_t slot, vfio::Contain
                                                     bool close_on_exec) {
   const long fd =
       calls_(SYS_openat, AT_FDCWD, kIommuNode, O_RDWR | (close_on_exec ? O_CLOEXEC : 0), 0);
-  if (fd < 0) return ioas::Error{static_cast<int>(-fd), "/dev/iommu cannot be opened"};
+  if (fd < 0) return OpenError(fd, "/dev/iommu cannot be opened");
   ioas::kernel::Iommufd iommufd(calls_, static_cast<int>(fd));
   // Type 1 counts locked memory by process. Those who may not ask for it get counting by user.
   (void)iommufd.SetOption(abi::iommufd::kOptionRlimitMode, 0, 1);
@@ -105,13 +142,17 @@ ioas::Status KernelPlatform::AddGuards(uint32_t slot, uint32_t group, GroupConte
   for (uint32_t i = 0; i < state.device_count; ++i) {
     if (state.devices[i].group != group) continue;
     const long fd = OpenCdev(detail(i).cdev);
-    if (fd < 0) return ioas::Error{static_cast<int>(-fd), "a device's node cannot be opened"};
+    // EINVAL: its group is open as a group, on a kernel that has both.
+    if (fd == -EINVAL || fd == -EBUSY) return ioas::Error{EBUSY, "the group is open elsewhere"};
+    if (fd < 0) return OpenError(fd, "a device's node cannot be opened");
     const int guard = static_cast<int>(fd);
     ioas::Status held = HoldGuard(calls_, guard);
     if (held.ok() && IsAnyIdentityHeld(calls_, guard)) {
       held = ioas::Error{EBUSY, "another program has a device of the group open"};
     }
-    if (held.ok()) held = HoldIdentity(calls_, guard, IdentityOfSlot(slot));
+    if (held.ok() && !HoldIdentity(calls_, guard, IdentityOfSlot(slot)).ok()) {
+      held = ioas::Error{ENOMEM, "the group's file cannot be told from others"};
+    }
     if (held.ok()) held = contents.AddGuard(guard);
     if (!held.ok()) {
       calls_(SYS_close, guard);
@@ -132,23 +173,29 @@ ioas::Result<int> KernelPlatform::OpenGroupFile(uint32_t slot, uint32_t group, b
   return contents.Make(host_->arena_fd(), inode_, slot, close_on_exec);
 }
 
+ioas::Result<int> KernelPlatform::DuplicateBound(uint32_t device,
+                                                 const vfio::ContainerFile& container) {
+  const vfio::GroupState& group = host_->state().groups[host_->state().devices[device].group];
+  const int group_fd = host_->parts().descriptors->DescriptorOf(group.slot);
+  GroupContents contents(calls_);
+  IOAS_RETURN_IF_ERROR(contents.Read(group_fd));
+  if (contents.BoundDescriptor(device) < 0) {
+    // It was plugged after SET_IOMMU, or closed by all who had it.
+    IOAS_RETURN_IF_ERROR(BindDevice(device, container, contents));
+    IOAS_RETURN_IF_ERROR(contents.Replace(group_fd));
+  }
+  const long fd = calls_(SYS_fcntl, contents.BoundDescriptor(device), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return ioas::Error{EMFILE, "no descriptor is free"};
+  return static_cast<int>(fd);
+}
+
 ioas::Result<vfio::NewFile> KernelPlatform::OpenDeviceFile(uint32_t device,
                                                            const vfio::ContainerFile& container) {
   vfio::DeviceState& state = host_->state().devices[device];
   vfio::GroupState& group = host_->state().groups[state.group];
-  const int group_fd = host_->parts().descriptors->DescriptorOf(group.slot);
-  long fd = -1;
-  {
-    GroupContents contents(calls_);
-    IOAS_RETURN_IF_ERROR(contents.Read(group_fd));
-    if (contents.BoundDescriptor(device) < 0) {
-      // It was plugged after SET_IOMMU, or closed by all who had it.
-      IOAS_RETURN_IF_ERROR(BindDevice(device, container, contents));
-      IOAS_RETURN_IF_ERROR(contents.Replace(group_fd));
-    }
-    fd = calls_(SYS_fcntl, contents.BoundDescriptor(device), F_DUPFD_CLOEXEC, 0);
-  }
-  if (fd < 0) return ioas::Error{static_cast<int>(-fd), "no descriptor is free"};
+  const ioas::Result<int> duplicate = DuplicateBound(device, container);
+  if (!duplicate.ok()) return GetDeviceError(duplicate.error());
+  long fd = *duplicate;
   // The lowest number that was free before the group's contents took some.
   if (const long lower = calls_(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0); lower >= 0) {
     calls_(SYS_close, std::max(fd, lower));
@@ -220,7 +267,9 @@ bool KernelPlatform::IsGroupHeld(uint32_t slot, uint32_t group) const {
   for (uint32_t i = 0; i < state.device_count; ++i) {
     if (state.devices[i].group != group) continue;
     const long fd = OpenCdev(detail(i).cdev);
-    if (fd < 0) continue;
+    // A device that was plugged out, with all that was open of it; in doubt it is there.
+    if (fd == -ENOENT || fd == -ENXIO || fd == -ENODEV) continue;
+    if (fd < 0) return true;
     const bool held = IsIdentityHeld(calls_, static_cast<int>(fd), IdentityOfSlot(slot));
     calls_(SYS_close, fd);
     if (held) return true;
@@ -253,11 +302,13 @@ ioas::Result<uint32_t> KernelPlatform::SlotOf(int fd) const {
   uint32_t slot = 0;
   if (S_ISSOCK(status.st_mode)) {
     const ioas::Result<GroupHeader> header = ReadGroupHeader(calls_, fd);
+    if (!header.ok() && header.error().code != EBADF) return header.error();
     if (header.ok() && header->host == inode_) slot = header->slot;
   } else if (S_ISCHR(status.st_mode)) {
-    const Identity identity = ReadIdentity(calls_, fd);
-    if (identity.host != inode_) return 0u;
-    slot = identity.number;
+    const ioas::Result<Identity> identity = ReadIdentity(calls_, fd);
+    if (!identity.ok()) return ioas::Error{ENOMEM, identity.error().reason};
+    if (identity->host != inode_) return 0u;
+    slot = identity->number;
     if ((slot & kIsDevice) != 0) {
       const uint32_t device = slot - kIsDevice;
       slot = device < host_->state().device_count ? detail(device).slot : 0;

@@ -76,6 +76,8 @@ class KernelPlatform final : public vfio::Platform {
   ioas::Status BindDevice(uint32_t device, const vfio::ContainerFile& container,
                           GroupContents& contents);
   void DetachGroup(uint32_t group);
+  // A new descriptor of the bound cdev that the device's group carries; binds it if it has none.
+  ioas::Result<int> DuplicateBound(uint32_t device, const vfio::ContainerFile& container);
   // Adds the caller to those who hold the device.
   void AddHolder(uint32_t device);
 

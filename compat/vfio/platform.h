@@ -60,8 +60,8 @@ class Platform {
   virtual void CloseDevice(uint32_t device) = 0;
   // Whether any process holds what `slot` stands for.
   virtual bool IsOpen(uint32_t slot) const = 0;
-  // The slot that `fd` stands for, 0 if it is none of this host's. EBADF if it is not open. Needs
-  // no lock.
+  // The slot that `fd` stands for, 0 if it is none of this host's. EBADF if it is not open, other
+  // errors if that cannot be told. Needs no lock.
   virtual ioas::Result<uint32_t> SlotOf(int fd) const = 0;
   // `fd`, which stands for `slot`, was received or inherited.
   virtual void OnAdopted(uint32_t /*slot*/) {}
