@@ -31,10 +31,6 @@ constexpr std::string_view kHarmlessDrivers[] = {"pcieport", "pci-stub", "fsl-pc
 
 bool IsVfios(const GroupDevice& device) { return device.has_cdev; }
 
-bool IsMadeUp(uint32_t group) {
-  return group >= kFirstMadeUpGroup && group - kFirstMadeUpGroup < kMadeUpGroups;
-}
-
 // N of the name vfioN.
 std::optional<uint32_t> ParseCdev(std::string_view name) {
   if (!name.starts_with(kCdevPrefix)) return std::nullopt;

@@ -24,6 +24,9 @@ inline constexpr size_t kMaxName = 64;
 // The kernel gives its groups the lowest number that is free, and so none of these.
 inline constexpr uint32_t kFirstMadeUpGroup = 1 << 19;
 inline constexpr uint32_t kMadeUpGroups = 1 << 19;
+constexpr bool IsMadeUp(uint32_t group) {
+  return group >= kFirstMadeUpGroup && group - kFirstMadeUpGroup < kMadeUpGroups;
+}
 
 // A device of a group.
 struct GroupDevice {

@@ -52,6 +52,7 @@ std::string ToJson(const GroupFinding& finding) {
   }
   return JsonObject({{"number", std::to_string(finding.group.number)},
                      {"noiommu", JsonBool(finding.group.is_noiommu)},
+                     {"made_up", JsonBool(compat::sysfs::IsMadeUp(finding.group.number))},
                      {"viable", JsonBool(finding.group.is_viable)},
                      {"devices", JsonList(devices)}});
 }

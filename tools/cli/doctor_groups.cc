@@ -11,6 +11,7 @@ namespace {
 
 using compat::sysfs::ClaimsDma;
 using compat::sysfs::GroupDevice;
+using compat::sysfs::IsMadeUp;
 
 constexpr char kNodes[] = "/dev/vfio/devices/";
 
@@ -30,10 +31,13 @@ std::string Joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-Check CheckIommu(const std::string& root, size_t groups) {
+Check CheckIommu(const std::string& root, const std::vector<GroupFinding>& findings) {
   const std::vector<std::string> iommus = ListIommus(root);
+  const auto groups = std::ranges::count_if(
+      findings, [](const GroupFinding& finding) { return !IsMadeUp(finding.group.number); });
   if (groups == 0) {
-    return {"IOMMU", CheckStatus::kError,
+    // Mediated devices need none.
+    return {"IOMMU", findings.empty() ? CheckStatus::kError : CheckStatus::kWarning,
             iommus.empty() ? "none is in use" : Joined(iommus) + ": has no groups",
             "switch it on in the firmware (VT-d, AMD-Vi, SMMU); on Intel, boot with "
             "intel_iommu=on"};
@@ -121,6 +125,7 @@ Check CheckGroup(const GroupFinding& finding) {
   }
   FindObstacle(finding, check);
   if (check.status == CheckStatus::kOk) check.finding += ": viable";
+  if (IsMadeUp(finding.group.number)) check.finding += ", made up by vfio-compat";
   return check;
 }
 
@@ -139,7 +144,7 @@ void CheckGroups(const std::string& root, std::vector<Check>& checks,
     }
     groups.push_back(std::move(finding));
   }
-  checks.push_back(CheckIommu(root, groups.size()));
+  checks.push_back(CheckIommu(root, groups));
   if (groups.empty()) return;
   checks.push_back(CheckVfioDevices(groups));
   for (const GroupFinding& finding : groups) checks.push_back(CheckGroup(finding));

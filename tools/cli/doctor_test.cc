@@ -135,6 +135,20 @@ TEST_F(DoctorTest, WithoutAnIommuThereAreNoGroupsToSpeakOf) {
   EXPECT_TRUE(Look().groups.empty());
 }
 
+TEST_F(DoctorTest, AMediatedDeviceHasALineAsWell) {
+  tree_.AddMediated("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", 5);
+  const std::string finding = Find("group 524293").finding;
+  EXPECT_EQ(finding.find("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 (mtty, /dev/vfio/devices/vfio5 "),
+            0u)
+      << finding;
+  EXPECT_TRUE(finding.ends_with(": viable, made up by vfio-compat")) << finding;
+  EXPECT_EQ(Find("IOMMU").finding, "dmar0, 2 groups");
+  EXPECT_EQ(Find("VFIO devices").finding, "2 bound to VFIO's drivers");
+  tree_.Remove("/sys/kernel/iommu_groups");
+  EXPECT_EQ(Find("IOMMU").status, CheckStatus::kWarning);
+  EXPECT_TRUE(Look().is_fit());
+}
+
 TEST_F(DoctorTest, AHostWithoutDevicesForVfioIsToldHowToGiveIt) {
   tree_.Bind(kNvme, "nvme");
   ExpectError("VFIO devices", "no device is bound",
@@ -211,8 +225,9 @@ TEST_F(DoctorTest, JsonHasChecksAndGroups) {
   const std::string json = ToJson(Look());
   EXPECT_EQ(json.find("{\n  \"fit\": true,\n  \"checks\": [\n    {\"name\": \"kernel\", "), 0u)
       << json;
-  EXPECT_NE(json.find("{\"number\": 9, \"noiommu\": false, \"viable\": false, \"devices\": "
-                      "[{\"name\": \"0000:00:06.0\", \"driver\": \"e1000e\", \"bridge\": false, "
+  EXPECT_NE(json.find("{\"number\": 9, \"noiommu\": false, \"made_up\": false, \"viable\": "
+                      "false, \"devices\": [{\"name\": \"0000:00:06.0\", \"driver\": \"e1000e\", "
+                      "\"bridge\": false, "
                       "\"node\": null}]}"),
             std::string::npos)
       << json;
