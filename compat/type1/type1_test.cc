@@ -9,6 +9,7 @@
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_numbers.h"
 #include "compat/soft/test_host.h"
+#include "ioas/address_space.h"
 
 namespace compat::type1 {
 namespace {
@@ -40,19 +41,22 @@ class Type1Test : public testing::Test {
     const long result = host_.Ioctl(container_, abi::kIommuUnmapDma, &unmap);
     return result < 0 ? result : static_cast<long>(unmap.size);
   }
-  uint32_t Available() {
-    alignas(8) std::byte buffer[4096] = {};
-    auto* info = reinterpret_cast<abi::Type1Info*>(buffer);
-    info->argsz = sizeof(buffer);
+  // GET_INFO's capability of this number, good until the next call; null if there is none.
+  const abi::InfoCapHeader* Capability(uint16_t id) {
+    auto* info = reinterpret_cast<abi::Type1Info*>(info_);
+    info->argsz = sizeof(info_);
     EXPECT_EQ(host_.Ioctl(container_, abi::kIommuGetInfo, info), 0);
     for (uint32_t at = info->cap_offset; at != 0;) {
-      const auto* header = reinterpret_cast<const abi::InfoCapHeader*>(buffer + at);
-      if (header->id == abi::kIommuType1InfoDmaAvail) {
-        return reinterpret_cast<const abi::Type1InfoDmaAvail*>(header)->avail;
-      }
+      const auto* header = reinterpret_cast<const abi::InfoCapHeader*>(info_ + at);
+      if (header->id == id) return header;
       at = header->next;
     }
-    return 0;
+    return nullptr;
+  }
+  uint32_t Available() {
+    const auto* available =
+        reinterpret_cast<const abi::Type1InfoDmaAvail*>(Capability(abi::kIommuType1InfoDmaAvail));
+    return available != nullptr ? available->avail : 0;
   }
   long Track(uint32_t flags) {
     abi::DirtyBitmap dirty = {.argsz = sizeof(dirty), .flags = flags};
@@ -80,6 +84,7 @@ class Type1Test : public testing::Test {
   static constexpr size_t kMemory = 4 << 20;
   soft::TestHost host_;
   void* memory_ = nullptr;
+  alignas(8) std::byte info_[4096] = {};
   int container_ = -1;
   int group_ = -1;
 };
@@ -105,6 +110,18 @@ TEST_F(Type1Test, UnmapUpToTheEndOfTheSpaceFindsNothing) {
   // The sum of IOVA and size is 0 in 64 bits, and so it is in the kernel's comparisons.
   EXPECT_EQ(Unmap(kPage, -kPage), 0);
   EXPECT_EQ(Unmap(0, 0, abi::kDmaUnmapFlagAll), static_cast<long>(kPage));
+}
+
+TEST_F(Type1Test, WhereAnyIovaWillDoThereIsNoListOfRanges) {
+  Choose(abi::kType1v2Iommu);
+  EXPECT_NE(Capability(abi::kIommuType1InfoCapIovaRange), nullptr);
+  vfio::Host& host = host_.host();
+  ioas::Arena arena = host.arena();
+  ioas::AddressSpace space(arena, arena.Get(host.state().containers)->space);
+  const ioas::IovaRange everything[] = {{0, UINT64_MAX}};
+  space.SetProperties({.page_sizes = kPage, .apertures = everything, .reserved = {}});
+  EXPECT_EQ(Capability(abi::kIommuType1InfoCapIovaRange), nullptr);
+  EXPECT_NE(Available(), 0u);
 }
 
 TEST_F(Type1Test, MappingsAreLimitedAsInTheKernel) {
