@@ -133,7 +133,7 @@ bool Groups::ReadMadeUp(uint32_t number, Group& group) const {
 }
 
 bool Groups::Find(uint32_t number, GroupNode& node) const {
-  node = {.number = number, .is_noiommu = false, .cdev = number - kFirstMadeUpGroup};
+  node = {.number = number, .is_noiommu = false, .cdev = number - kFirstMadeUpGroup, .name = {}};
   if (IsMadeUp(number)) return GroupOfCdev(node.cdev) == number;
   const Path directory("%s%s/%u/devices", root_, kGroupsDirectory, number);
   Directory names(directory);
@@ -141,6 +141,7 @@ bool Groups::Find(uint32_t number, GroupNode& node) const {
     const auto cdev = ReadCdev(Path("%s/%s/vfio-dev", directory.c_str(), name));
     if (!cdev) continue;
     node.cdev = *cdev;
+    std::snprintf(node.name, sizeof(node.name), "%s", name);
     node.is_noiommu = IsNoiommu(number, *cdev);
     return true;
   }
@@ -148,8 +149,9 @@ bool Groups::Find(uint32_t number, GroupNode& node) const {
 }
 
 bool Groups::IsCurrent(const GroupNode& node) const {
-  return GroupOfCdev(node.cdev) == node.number &&
-         Exists(Path("%s%s/vfio%u/dev", root_, kCdevsDirectory, node.cdev));
+  return node.name[0] != '\0' && !node.is_noiommu &&
+         Exists(Path("%s%s/%u/devices/%s/vfio-dev/vfio%u/dev", root_, kGroupsDirectory, node.number,
+                     node.name, node.cdev));
 }
 
 std::optional<uint32_t> Groups::FindMediated(std::string_view name) const {

@@ -65,7 +65,9 @@ struct Group {
 struct GroupNode {
   uint32_t number;
   bool is_noiommu;  // as in Group
-  uint32_t cdev;    // N of /dev/vfio/devices/vfioN of one of its devices
+  // Of one of its devices:
+  uint32_t cdev;        // N of /dev/vfio/devices/vfioN
+  char name[kMaxName];  // as in GroupDevice; empty if the group is made up
 };
 
 class Groups {
@@ -90,8 +92,8 @@ class Groups {
   // As Read(), but looks at no more than it takes to find one device of VFIO's.
   bool Find(uint32_t number, GroupNode& node) const;
 
-  // Whether `node`, which was found before, and which is not noiommu, is still as it was. Cheaper
-  // than finding it again.
+  // Whether Find() is certain to find `node` again, as it found it before: the same device, with a
+  // node of its own, in the same group. One system call.
   bool IsCurrent(const GroupNode& node) const;
 
   // The number of the group that is made up for the mediated device `name`; nothing if there is no

@@ -190,10 +190,12 @@ TEST_F(GroupsTest, ANodeIsFoundWithoutReadingItsGroup) {
   ASSERT_TRUE(groups_.Find(7, node));
   EXPECT_EQ(node.number, 7u);
   EXPECT_EQ(node.cdev, 3u);
+  EXPECT_STREQ(node.name, kNvme);
   EXPECT_FALSE(node.is_noiommu);
   ASSERT_TRUE(groups_.Find(kMadeUp, node));
   EXPECT_EQ(node.number, kMadeUp);
   EXPECT_EQ(node.cdev, 5u);
+  EXPECT_FALSE(groups_.IsCurrent(node)) << "finding it costs no more";
   EXPECT_FALSE(groups_.Find(8, node));
   EXPECT_FALSE(groups_.Find(9, node));
 }

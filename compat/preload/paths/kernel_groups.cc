@@ -19,12 +19,11 @@ static_assert(vfs::kMaxGroups == sysfs::kFirstMadeUpGroup + sysfs::kMadeUpGroups
 // A program that looks at a node asks several times within one call: whether it is there, what it
 // is named, what is opened in its place.
 bool KernelInventory::FindNode(uint32_t number, sysfs::GroupNode& node) const {
-  const uint64_t last = last_found_.load(std::memory_order_relaxed);
-  node = {.number = number, .is_noiommu = false, .cdev = static_cast<uint32_t>(last)};
-  if (last != kNothing && last >> 32 == number && groups_.IsCurrent(node)) return true;
-  if (!groups_.Find(number, node)) return false;
-  const uint64_t found = uint64_t{number} << 32 | node.cdev;
-  last_found_.store(node.is_noiommu ? kNothing : found, std::memory_order_relaxed);
+  thread_local sysfs::GroupNode last = {};
+  if (last.number != number || !groups_.IsCurrent(last)) {
+    if (!groups_.Find(number, last)) return false;
+  }
+  node = last;
   return true;
 }
 

@@ -2,7 +2,6 @@
 #ifndef COMPAT_PRELOAD_PATHS_KERNEL_GROUPS_H_
 #define COMPAT_PRELOAD_PATHS_KERNEL_GROUPS_H_
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -40,9 +39,6 @@ class KernelInventory final : public vfs::Inventory, private vfs::RealGroups {
 
   const char* root_;
   sysfs::Groups groups_;
-  // The group that was found last, as it was: its number and its device's.
-  mutable std::atomic<uint64_t> last_found_{kNothing};
-  static constexpr uint64_t kNothing = UINT64_MAX;
 };
 
 // The groups of the machine that this process runs on.
