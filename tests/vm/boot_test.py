@@ -125,7 +125,7 @@ class DeviceTest(unittest.TestCase):
 class KernelTest(unittest.TestCase):
     def assert_nodes(self, kernel, nodes):
         result = harness.guest(
-            kernel, "bash", harness.HERE / "nodes_job.sh", options=("--e1000e",)
+            kernel, "bash", harness.JOBS / "nodes_job.sh", options=("--e1000e",)
         )
         self.assertEqual(result.stdout.splitlines(), nodes, result.stderr)
 

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Who may have a device: after a program that was killed, and beside another driver."""
+
+import re
+import unittest
+
+import harness
+
+VCONF = harness.built("tests/conformance/vconf")
+
+
+class KilledTest(unittest.TestCase):
+    def check(self, kernel):
+        devices = ("--nvme", "64M", "--e1000e", "--e1000e", "--hugepages", "300")
+        output = harness.run_job(
+            kernel, "killed_job.py", *harness.under(kernel), options=devices
+        )
+        self.assertRegex(output, r"(?m)^forwarded: [1-9]")
+
+    def test_on_legacy(self):
+        self.check("legacy")
+
+    def test_on_iommufd(self):
+        self.check("iommufd")
+
+
+class ViabilityTest(unittest.TestCase):
+    def answers(self, kernel):
+        # Functions of one device are in one group, for nothing keeps them apart.
+        devices = (
+            *("--device", "nvme,serial=first,addr=10.0,multifunction=on"),
+            *("--device", "nvme,serial=second,addr=10.1"),
+        )
+        return harness.run_job(
+            kernel, "viability_job.sh", *harness.under(kernel), VCONF, options=devices
+        )
+
+    def test_on_legacy(self):
+        print(self.answers("legacy"))
+
+    def test_on_iommufd_as_on_legacy(self):
+        self.assertEqual(self.answers("iommufd"), self.answers("legacy"))
+
+
+if __name__ == "__main__":
+    harness.main()
