@@ -1,7 +1,10 @@
 #include "compat/vfs/lookup.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
+#include <string_view>
 
 #include "compat/vfs/text.h"
 
@@ -61,6 +64,10 @@ class Walk {
  private:
   bool IsDirectory() const { return view_.Kind(current_) == NodeKind::kDirectory; }
   void Fail(int error) { result_.error = error; }
+  // A path is never longer than its buffer, which compilers cannot know.
+  std::string_view PathOf(NodeId id, std::span<char> buffer) const {
+    return {buffer.data(), std::min(view_.Path(id, buffer), buffer.size())};
+  }
 
   // Walks over one name. Returns false if the walk has ended.
   bool Step() {
@@ -94,7 +101,7 @@ class Walk {
     char buffer[kMaxNodePath];
     const NodeId top = view_.Parent(current_);
     const size_t top_size = view_.Path(top, buffer);
-    std::string_view path(buffer, view_.Path(current_, buffer));
+    std::string_view path = PathOf(current_, buffer);
     while (pending_.Front() == "..") {
       pending_.Drop(2);
       pending_.SkipSlashes();
@@ -117,8 +124,7 @@ class Walk {
   void LeaveView() {
     if (!view_.IsMerged(current_)) return Fail(ENOENT);
     char buffer[kMaxNodePath];
-    const size_t size = current_ == View::Root() ? 0 : view_.Path(current_, buffer);
-    LeaveTo({buffer, size});
+    LeaveTo(current_ == View::Root() ? std::string_view() : PathOf(current_, buffer));
   }
 
   // What is left of the path is the real file system's, from `directory` on.
