@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
 #include <system_error>
 
 #include "ioas/base/system_call.h"
@@ -38,8 +37,7 @@ std::string_view ReadLinkInto(const Path& path, std::span<char> buffer) {
 // Writes `text` into `out` as a C string, if it fits.
 std::string_view CopyText(std::string_view text, std::span<char> out) {
   if (text.size() >= out.size()) text = {};
-  std::memcpy(out.data(), text.data(), text.size());
-  out[text.size()] = '\0';
+  out[text.copy(out.data(), text.size())] = '\0';
   return {out.data(), text.size()};
 }
 
