@@ -99,7 +99,8 @@ void AddressSpace::Destroy() {
 
 Status AddressSpace::Map(const Mapping& mapping) {
   MappingIndex index = mappings();
-  if (index.FindFirstOverlapping(mapping.first, mapping.last)) {
+  const MappingIndex::Place place = index.Find(mapping.first);
+  if (!index.IsFree(place, mapping.last)) {
     return Error{EEXIST, "a part of the range is mapped already"};
   }
   if (index.size() >= state_->mapping_limit) {
@@ -110,7 +111,7 @@ Status AddressSpace::Map(const Mapping& mapping) {
   }
   const Change change(*state_, mapping);
   IOAS_RETURN_IF_ERROR(backend_->Map(handle_, mapping));
-  if (Status inserted = index.Insert(mapping); !inserted.ok()) {
+  if (Status inserted = index.InsertAt(place, mapping); !inserted.ok()) {
     (void)backend_->Unmap(handle_, mapping);
     return inserted;
   }
@@ -119,10 +120,10 @@ Status AddressSpace::Map(const Mapping& mapping) {
   return {};
 }
 
-Status AddressSpace::Unmap(const Mapping& mapping) {
+Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapping) {
   const Change change(*state_, mapping);
   IOAS_RETURN_IF_ERROR(backend_->Unmap(handle_, mapping));
-  mappings().Erase(mapping.first);
+  mappings().EraseAt(place);
   ++state_->statistics.unmaps;
   state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;
   return {};

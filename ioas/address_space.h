@@ -107,9 +107,10 @@ class AddressSpace {
   // is mapped, ENOSPC at the mapping limit, EINVAL if not inside one usable range, what
   // Backend::Map says, ENOMEM if the arena is full. A call that fails changes nothing.
   Status Map(const Mapping& mapping);
-  // Unmaps one mapping, a copy of which is `mapping`. Fails as Backend::Unmap does, and then
-  // changes nothing.
-  Status Unmap(const Mapping& mapping);
+  // Unmaps one mapping, a copy of which is `mapping`; it lies at `place` of mappings(). Fails as
+  // Backend::Unmap does, and then changes nothing.
+  Status Unmap(const MappingIndex::Place& place, const Mapping& mapping);
+  Status Unmap(const Mapping& mapping) { return Unmap(mappings().Find(mapping.first), mapping); }
   // Unmaps all. Returns how many bytes were mapped.
   uint64_t UnmapAll();
 

@@ -81,14 +81,6 @@ void Split(Node* node, Node* fresh) {
 
 }  // namespace
 
-// The way from the root down to a leaf.
-struct MappingIndex::Path {
-  size_t branches;  // how many there are; the root comes first
-  MappingBranch* branch[kMaxMappingHeight];
-  size_t position[kMaxMappingHeight];  // of the child that the way goes on to
-  uint64_t last;                       // of the leaf's part of the IOVA space
-};
-
 // Nodes allocated before a change, because the change itself must not fail.
 struct MappingIndex::NewNodes {
   uint32_t leaf = 0;
@@ -110,7 +102,7 @@ struct MappingIndex::SpentNodes {
   }
 };
 
-// The leaf that is responsible for `iova`. The index must not be empty. Leaves and the branches
+// The leaf that is responsible for `iova`. There must be nodes. Leaves and the branches
 // right above them are too many to stay in the cache, so what a search may touch of them is fetched
 // at once, instead of one line when the one before has arrived.
 inline const MappingLeaf* MappingIndex::Descend(uint64_t iova) const {
@@ -161,29 +153,42 @@ std::optional<Mapping> MappingIndex::FindContaining(uint64_t iova) const {
   return MappingAt(*leaf, position);
 }
 
+MappingIndex::Place MappingIndex::Find(uint64_t iova) const {
+  Place place;
+  place.iova = iova;
+  place.leaf = nullptr;
+  if (state_->height == 0) return place;
+  place.leaf = Descend(iova, place.path);
+  place.position = place.leaf->CountUpTo(iova);
+  return place;
+}
+
+std::optional<Mapping> MappingIndex::At(const Place& place) {
+  if (!place.IsCovered()) return std::nullopt;
+  return MappingAt(*place.leaf, place.position - 1);
+}
+
+bool MappingIndex::IsFree(const Place& place, uint64_t last) const {
+  if (place.leaf == nullptr) return true;
+  if (place.IsCovered()) return false;
+  if (place.position < place.leaf->count()) return place.leaf->key[place.position] > last;
+  return last <= place.path.last || NextLeaf(place.path)->lower_bound() > last;
+}
+
 std::optional<Mapping> MappingIndex::FindFirstOverlapping(uint64_t first, uint64_t last) const {
-  if (state_->height == 0) return std::nullopt;
-  Path path;
-  const MappingLeaf* leaf = Descend(first, path);
-  const size_t position = leaf->CountUpTo(first);
-  if (position > 0 && leaf->value[position - 1].last >= first)
-    return MappingAt(*leaf, position - 1);
-  const std::optional<Mapping> next = FirstFrom(leaf, position, path);
+  const Place place = Find(first);
+  if (place.IsCovered()) return At(place);
+  const std::optional<Mapping> next = FirstAbove(place);
   return next && next->first <= last ? next : std::nullopt;
 }
 
-std::optional<Mapping> MappingIndex::Next(uint64_t first) const {
-  if (state_->height == 0) return std::nullopt;
-  Path path;
-  const MappingLeaf* leaf = Descend(first, path);
-  return FirstFrom(leaf, leaf->CountUpTo(first), path);
-}
+std::optional<Mapping> MappingIndex::Next(uint64_t first) const { return FirstAbove(Find(first)); }
 
-// The mapping at `position` of the leaf that `path` leads to, or the one that follows.
-std::optional<Mapping> MappingIndex::FirstFrom(const MappingLeaf* leaf, size_t position,
-                                               const Path& path) const {
-  if (position < leaf->count()) return MappingAt(*leaf, position);
-  const MappingLeaf* next = NextLeaf(path);
+// The lowest mapping that begins above the place's IOVA.
+std::optional<Mapping> MappingIndex::FirstAbove(const Place& place) const {
+  if (place.leaf == nullptr) return std::nullopt;
+  if (place.position < place.leaf->count()) return MappingAt(*place.leaf, place.position);
+  const MappingLeaf* next = NextLeaf(place.path);
   if (next == nullptr) return std::nullopt;
   return MappingAt(*next, 0);
 }
@@ -200,25 +205,19 @@ void MappingIndex::StorePayload(uint64_t first, const Mapping& mapping) {
 
 Status MappingIndex::Insert(const Mapping& mapping) {
   if (mapping.first > mapping.last) return Error{EINVAL, "the range ends before it begins"};
-  if (state_->height == 0) return InsertFirst(mapping);
-  Path path;
-  MappingLeaf* leaf = Descend(mapping.first, path);
-  const size_t position = leaf->CountUpTo(mapping.first);
-  if (Collides(mapping, path, leaf, position)) return Error{EEXIST, "the range overlaps a mapping"};
-  if (mapping.last > path.last) RaiseBound(path);
-  if (leaf->full()) return InsertIntoFull(mapping, path, leaf);
-  const Change change(state_);
-  InsertAt(leaf, position, mapping);
-  ++state_->size;
-  return {};
+  const Place place = Find(mapping.first);
+  if (!IsFree(place, mapping.last)) return Error{EEXIST, "the range overlaps a mapping"};
+  return InsertAt(place, mapping);
 }
 
-// Whether a mapping that belongs at `position` of the leaf overlaps one that is there.
-inline bool MappingIndex::Collides(const Mapping& mapping, const Path& path,
-                                   const MappingLeaf* leaf, size_t position) const {
-  if (position > 0 && leaf->value[position - 1].last >= mapping.first) return true;
-  if (position < leaf->count()) return leaf->key[position] <= mapping.last;
-  return mapping.last > path.last && NextLeaf(path)->lower_bound() <= mapping.last;
+Status MappingIndex::InsertAt(const Place& place, const Mapping& mapping) {
+  if (place.leaf == nullptr) return InsertFirst(mapping);
+  if (mapping.last > place.path.last) RaiseBound(place.path);
+  if (place.leaf->full()) return InsertIntoFull(mapping, place.path, place.leaf);
+  const Change change(state_);
+  ioas::InsertAt(place.leaf, place.position, mapping);
+  ++state_->size;
+  return {};
 }
 
 // Lets the next leaf's part of the IOVA space begin with its first mapping.
@@ -242,7 +241,7 @@ Status MappingIndex::InsertFirst(const Mapping& mapping) {
   if (!made.ok()) return made.error();
   MappingLeaf* leaf = arena_.Get(*made);
   leaf->Initialize();
-  InsertAt(leaf, 0, mapping);
+  ioas::InsertAt(leaf, 0, mapping);
   const Change change(state_);
   state_->root = made->unit;
   state_->height = 1;
@@ -259,7 +258,7 @@ Status MappingIndex::InsertIntoFull(const Mapping& mapping, const Path& path, Ma
   Split(leaf, fresh);
   const uint64_t bound = fresh->lower_bound();
   MappingLeaf* target = mapping.first < bound ? leaf : fresh;
-  InsertAt(target, target->CountUpTo(mapping.first), mapping);
+  ioas::InsertAt(target, target->CountUpTo(mapping.first), mapping);
   InsertIntoBranches(path, bound, nodes.leaf, nodes);
   ++state_->size;
   return {};
@@ -337,26 +336,28 @@ void MappingIndex::InsertIntoBranches(const Path& path, uint64_t key, uint32_t u
 }
 
 bool MappingIndex::Erase(uint64_t first) {
-  if (state_->height == 0) return false;
-  Path path;
-  MappingLeaf* leaf = Descend(first, path);
-  const size_t position = PlaceContaining(*leaf, first);
-  if (position == kNowhere || leaf->key[position] != first) return false;
-  SpentNodes spent;
-  {
-    const Change change(state_);
-    leaf->RemoveAt(position);
-    --state_->size;
-    if (leaf->count() < kFewestEntries<MappingLeaf>) Refill(path, spent);
-  }
-  spent.Free(arena_);
+  const Place place = Find(first);
+  if (!place.IsCovered() || place.leaf->key[place.position - 1] != first) return false;
+  EraseAt(place);
   return true;
 }
 
-// Sees to it that the leaf that `path` leads to, and the branches above it, are not too empty.
+void MappingIndex::EraseAt(const Place& place) {
+  SpentNodes spent;
+  {
+    const Change change(state_);
+    place.leaf->RemoveAt(place.position - 1);
+    --state_->size;
+    if (place.leaf->count() >= kFewestEntries<MappingLeaf> || place.path.branches == 0) return;
+    Refill(place.path, spent);
+  }
+  spent.Free(arena_);
+}
+
+// Sees to it that the leaf that `path` leads to, which is not the root, and the branches above it
+// are not too empty.
 void MappingIndex::Refill(const Path& path, SpentNodes& spent) {
   size_t level = path.branches;
-  if (level == 0) return RemoveEmptyRoot(spent);
   bool merged = RefillChild<MappingLeaf>(path.branch[level - 1], path.position[level - 1], spent);
   while (merged && --level > 0 && path.branch[level]->count() < kFewestEntries<MappingBranch>) {
     merged = RefillChild<MappingBranch>(path.branch[level - 1], path.position[level - 1], spent);
@@ -366,13 +367,6 @@ void MappingIndex::Refill(const Path& path, SpentNodes& spent) {
   spent.Add(ArenaRef<MappingBranch>{state_->root});
   state_->root = root->value[0];
   --state_->height;
-}
-
-void MappingIndex::RemoveEmptyRoot(SpentNodes& spent) {
-  if (state_->size > 0) return;
-  spent.Add(ArenaRef<MappingLeaf>{state_->root});
-  state_->root = 0;
-  state_->height = 0;
 }
 
 // Merges the child at `position` with a neighbour, or lets them share their entries evenly. Returns

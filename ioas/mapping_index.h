@@ -32,11 +32,12 @@ struct Mapping {
   bool operator==(const Mapping&) const = default;
 };
 
-// An index, as it lies in the arena. All zero, as Arena::Allocate gives it out, it is empty.
+// An index, as it lies in the arena. All zero, as Arena::Allocate gives it out, it is empty and has
+// no nodes. Emptied by Erase it keeps a leaf, for the next mapping.
 struct MappingIndexState {
   uint64_t size;      // mappings
-  uint32_t root;      // arena unit of the topmost node; 0 when empty
-  uint32_t height;    // levels of nodes; 0 when empty, 1 when the root is a leaf
+  uint32_t root;      // arena unit of the topmost node; 0 when there are no nodes
+  uint32_t height;    // levels of nodes; 0 when there are none, 1 when the root is a leaf
   uint32_t changing;  // 1 while the nodes are being changed
 };
 
@@ -44,6 +45,20 @@ class MappingIndex {
  public:
   // A view on `state`, which lies in `arena`. It owns neither.
   MappingIndex(Arena arena, MappingIndexState* state) : arena_(arena), state_(state) {}
+
+  // What lies at an IOVA, found once for several questions and a change. The next change of the
+  // index ends it.
+  class Place;
+  Place Find(uint64_t iova) const;
+  // The mapping that covers the IOVA.
+  static std::optional<Mapping> At(const Place& place);
+  // Whether no mapping has an IOVA in common with the range from the place's IOVA to `last`.
+  bool IsFree(const Place& place, uint64_t last) const;
+  // Adds a mapping that begins at the place's IOVA, whose range is free. ENOMEM if the arena is
+  // full; then nothing has changed.
+  Status InsertAt(const Place& place, const Mapping& mapping);
+  // Removes the mapping that covers the place's IOVA: there is one.
+  void EraseAt(const Place& place);
 
   // Adds a mapping. EINVAL if it ends before it begins, EEXIST if it overlaps one that is there,
   // ENOMEM if the arena is full; then nothing has changed.
@@ -81,7 +96,13 @@ class MappingIndex {
   bool Validate() const;
 
  private:
-  struct Path;
+  // The way from the root down to a leaf.
+  struct Path {
+    size_t branches;  // how many there are; the root comes first
+    MappingBranch* branch[kMaxMappingHeight];
+    size_t position[kMaxMappingHeight];  // of the child that the way goes on to
+    uint64_t last;                       // of the leaf's part of the IOVA space
+  };
   struct NewNodes;
   struct SpentNodes;
 
@@ -93,12 +114,9 @@ class MappingIndex {
   const MappingLeaf* Descend(uint64_t iova) const;
   MappingLeaf* Descend(uint64_t iova, Path& path) const;
   MappingLeaf* NextLeaf(const Path& path) const;
-  std::optional<Mapping> FirstFrom(const MappingLeaf* leaf, size_t position,
-                                   const Path& path) const;
+  std::optional<Mapping> FirstAbove(const Place& place) const;
   void StorePayload(uint64_t first, const Mapping& mapping);
 
-  bool Collides(const Mapping& mapping, const Path& path, const MappingLeaf* leaf,
-                size_t position) const;
   void RaiseBound(const Path& path);
   Status InsertFirst(const Mapping& mapping);
   Status InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf);
@@ -109,7 +127,6 @@ class MappingIndex {
   void Refill(const Path& path, SpentNodes& spent);
   template <typename Node>
   bool RefillChild(MappingBranch* parent, size_t position, SpentNodes& spent);
-  void RemoveEmptyRoot(SpentNodes& spent);
 
   void FreeBelow(uint32_t unit, uint32_t height);
   bool ValidateBelow(uint32_t unit, uint32_t height, uint64_t first, uint64_t last,
@@ -117,6 +134,21 @@ class MappingIndex {
 
   Arena arena_;
   MappingIndexState* state_;
+};
+
+class MappingIndex::Place {
+ private:
+  friend class MappingIndex;
+
+  // Whether a mapping covers the IOVA: the one before `position`.
+  bool IsCovered() const {
+    return leaf != nullptr && position > 0 && leaf->value[position - 1].last >= iova;
+  }
+
+  uint64_t iova;
+  MappingLeaf* leaf;  // null in an index without nodes
+  size_t position;    // in the leaf, of the first mapping that begins above the IOVA
+  Path path;          // to the leaf
 };
 
 }  // namespace ioas

@@ -11,10 +11,6 @@
 #include <cstdint>
 #include <utility>
 
-#ifndef LEAFCAP
-#define LEAFCAP 22
-#define BRANCHCAP 127
-#endif
 namespace ioas {
 
 inline constexpr size_t kCacheLine = 64;
@@ -107,6 +103,12 @@ struct alignas(kCacheLine) MappingNode {
     }
     left.used = left_count;
     right.used = right_count;
+  }
+
+  // Whether it is as Initialize leaves it, values aside.
+  bool IsEmpty() const {
+    return used == 0 &&
+           std::all_of(key, key + kKeySlots, [](uint64_t k) { return k == kUnusedKey; });
   }
 
   // Whether the keys ascend, begin at `first` or above, and do not exceed `last`.

@@ -162,6 +162,28 @@ TEST_F(MappingIndexTest, TheHighestAddressIsFoundInALargeIndex) {
     ASSERT_EQ(index.FindContaining(UINT64_MAX - i)->first, UINT64_MAX - i);
   }
   for (uint64_t i = 0; i < 20000; ++i) ASSERT_TRUE(index.Erase(UINT64_MAX - i));
+  index.Clear();
+  EXPECT_EQ(arena_.bytes_in_use(), empty_bytes_);
+}
+
+TEST_F(MappingIndexTest, AnEmptiedIndexKeepsALeafForTheNextMapping) {
+  MappingIndex index = Index();
+  for (uint64_t i = 0; i < 20000; ++i) ASSERT_TRUE(index.Insert(Make(i, i)).ok());
+  for (uint64_t i = 0; i < 20000; ++i) ASSERT_TRUE(index.Erase(i));
+  const size_t leaf_bytes = arena_.bytes_in_use() - empty_bytes_;
+  EXPECT_EQ(leaf_bytes, sizeof(MappingLeaf));
+  EXPECT_TRUE(index.Validate());
+  EXPECT_FALSE(index.FindContaining(0));
+  EXPECT_FALSE(index.FindFirstOverlapping(0, UINT64_MAX));
+  EXPECT_FALSE(index.Next(0));
+  EXPECT_FALSE(index.Erase(0));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(index.Insert(Make(0, UINT64_MAX)).ok());
+    EXPECT_EQ(arena_.bytes_in_use() - empty_bytes_, leaf_bytes);
+    ASSERT_TRUE(index.Erase(0));
+    EXPECT_EQ(arena_.bytes_in_use() - empty_bytes_, leaf_bytes);
+  }
+  index.Clear();
   EXPECT_EQ(arena_.bytes_in_use(), empty_bytes_);
 }
 
@@ -256,6 +278,9 @@ TEST_P(MappingIndexRandomTest, AnswersAreThoseOfAnOrderedMap) {
     ASSERT_TRUE(
         Same(index.FindFirstOverlapping(iova, last), reference.FindFirstOverlapping(iova, last)));
     ASSERT_TRUE(Same(index.Next(iova), reference.Next(iova)));
+    const MappingIndex::Place place = index.Find(iova);
+    ASSERT_TRUE(Same(index.At(place), reference.FindFirstOverlapping(iova, iova)));
+    ASSERT_EQ(index.IsFree(place, last), reference.FindFirstOverlapping(iova, last) == nullptr);
     ASSERT_EQ(index.size(), reference.by_first().size());
     ASSERT_TRUE(i % 500 != 0 || index.Validate());
   }
@@ -359,6 +384,7 @@ TEST_F(MappingIndexTest, MemoryAMappingStaysLowThroughHeavyChurn) {
   EXPECT_LE(arena_.bytes_in_use(), 60 * kLive);
   EXPECT_TRUE(index.Validate());
   for (uint64_t first : live) ASSERT_TRUE(index.Erase(first));
+  index.Clear();
   EXPECT_EQ(arena_.bytes_in_use(), empty_bytes_);
 }
 

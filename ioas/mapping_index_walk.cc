@@ -19,6 +19,10 @@ bool LeafIsValid(const MappingLeaf& leaf, uint64_t first, uint64_t last) {
 bool MappingIndex::Validate() const {
   if (state_->changing != 0 || state_->height > kMaxMappingHeight) return false;
   if (state_->height == 0) return state_->size == 0 && state_->root == 0;
+  if (state_->height == 1 && state_->size == 0) {
+    return arena_.Contains(state_->root, sizeof(MappingLeaf)) &&
+           NodeAt<MappingLeaf>(state_->root)->IsEmpty();
+  }
   size_t mappings = 0;
   return ValidateBelow(state_->root, state_->height, 0, UINT64_MAX, mappings) &&
          mappings == state_->size;

@@ -107,6 +107,19 @@ TEST_F(MappingIndexDamageTest, AChangeLeftUnfinishedIsNoticedForGood) {
   EXPECT_FALSE(Index().Validate());
 }
 
+TEST_F(MappingIndexDamageTest, DamageToTheLeafOfAnEmptiedIndexIsNoticed) {
+  for (uint64_t i = 0; i < 3000; ++i) ASSERT_TRUE(Index().Erase(i * kPage));
+  ASSERT_EQ(state_->height, 1u);
+  ASSERT_TRUE(Index().Validate());
+  FirstLeaf()->used = 1;
+  EXPECT_FALSE(Index().Validate());
+  FirstLeaf()->used = 0;
+  FirstLeaf()->key[0] = 0;
+  EXPECT_FALSE(Index().Validate());
+  state_->root = UINT32_MAX;
+  EXPECT_FALSE(Index().Validate());
+}
+
 TEST_F(MappingIndexDamageTest, ADamagedIndexStartsAfreshWhenCleared) {
   Root()->value[0] = UINT32_MAX;
   MappingIndex index = Index();

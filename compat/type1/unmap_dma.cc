@@ -27,6 +27,14 @@ class Unmapping {
     // mapping lies below it, and nothing is unmapped.
     if (last == UINT64_MAX)
       return CheckBisection(last).ok() ? ioas::Result<uint64_t>(0) : Bisected();
+    // Mostly it is one mapping, exactly: then none is bisected, and version 1 has it unmapped too.
+    const ioas::MappingIndex::Place place = index_.Find(unmap_.iova);
+    const auto mapping = ioas::MappingIndex::At(place);
+    if (mapping && mapping->first == unmap_.iova && mapping->last == last &&
+        !Has(abi::kDmaUnmapFlagVaddr)) {
+      IOAS_RETURN_IF_ERROR(Remove(place, *mapping));
+      return unmap_.size;
+    }
     IOAS_RETURN_IF_ERROR(CheckBisection(last));
     return Walk(unmap_.iova, last);
   }
@@ -81,19 +89,19 @@ class Unmapping {
           return ioas::Error{EINVAL, "a mapping's address is invalid already"};
         }
       } else {
-        IOAS_RETURN_IF_ERROR(Remove(*mapping));
+        IOAS_RETURN_IF_ERROR(Remove(index_.Find(mapping->first), *mapping));
       }
       bytes += mapping->last - mapping->first + 1;
     }
     return bytes;
   }
 
-  ioas::Status Remove(const ioas::Mapping& mapping) {
+  ioas::Status Remove(const ioas::MappingIndex::Place& place, const ioas::Mapping& mapping) {
     if (Has(abi::kDmaUnmapFlagGetDirtyBitmap)) {
       IOAS_RETURN_IF_ERROR(CopyOutBitmap(
           context_, mapping, {*call_.memory, bitmap_.data, unmap_.iova, bitmap_.pgsize}));
     }
-    IOAS_RETURN_IF_ERROR(space_.Unmap(mapping));
+    IOAS_RETURN_IF_ERROR(space_.Unmap(place, mapping));
     if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;
     FreeBitmap(*context_.arena, mapping, space_.page_size());
     return {};
