@@ -9,14 +9,13 @@
 
 #include "compat/abi/iommufd.h"
 #include "compat/kernel/find_host.h"
+#include "compat/kernel/legacy_errors.h"
 #include "compat/sysfs/files.h"
 #include "compat/vfio/device_name.h"
 #include "ioas/kernel/iommufd.h"
 
 namespace compat::kernel {
 namespace {
-
-using ioas::ArenaRef;
 
 constexpr char kIommuNode[] = "/dev/iommu";
 // In an Identity's number: it is a device's index, not a slot.
@@ -33,43 +32,6 @@ ioas::Result<bool> Matches(std::string_view name, const sysfs::GroupDevice& devi
   const bool takes_token = sysfs::Exists(sysfs::Path("%s/physfn", pci.c_str())) ||
                            sysfs::Exists(sysfs::Path("%s/sriov_totalvfs", pci.c_str()));
   return vfio::MatchDeviceName(name, own, takes_token);
-}
-
-// What open() of a group's or a container's node can say (open(2)); whatever else is wrong with the
-// calls that stand for it is want of something.
-ioas::Error OpenError(long result, const char* reason) {
-  switch (result) {
-    case -EACCES:
-    case -EMFILE:
-    case -ENFILE:
-    case -ENODEV:
-    case -ENOENT:
-    case -ENXIO:
-    case -EPERM:
-      return {static_cast<int>(-result), reason};
-    default:
-      return {ENOMEM, reason};
-  }
-}
-
-// What GET_DEVICE_FD can say (vfio_group_ioctl_get_device_fd in drivers/vfio/group.c).
-ioas::Error GetDeviceError(const ioas::Error& error) {
-  switch (error.code) {
-    case EBUSY:
-    case EINVAL:
-    case EMFILE:
-    case ENFILE:
-    case ENODEV:
-    case EPERM:
-      return error;
-    case EACCES:
-      return {EPERM, error.reason};
-    case ENOENT:
-    case ENXIO:
-      return {ENODEV, error.reason};
-    default:
-      return {ENOMEM, error.reason};
-  }
 }
 
 // An entry of the table of devices that stands for none.
@@ -231,7 +193,7 @@ void KernelPlatform::CloseDevice(uint32_t device) {
   // Attached again, so that mappings are checked and pinned as before; the next GET_DEVICE_FD does
   // it if this cannot.
   const vfio::ContainerFile container = host_->WithDescriptor(*host_->arena().Get(group.container));
-  if (container.descriptor < 0 || !BindDevice(device, container, contents).ok()) return;
+  if (!BindDevice(device, container, contents).ok()) return;
   (void)contents.Replace(fd);
 }
 
@@ -373,6 +335,17 @@ ioas::Result<uint32_t> KernelPlatform::EnterDevice(uint32_t group,
 }
 
 ioas::Status KernelPlatform::EnterDevices(uint32_t group, const sysfs::Group& found) {
+  // Those that have left VFIO's drivers since: their nodes' numbers are others' by now.
+  vfio::HostState& state = host_->state();
+  for (uint32_t i = 0; i < state.device_count; ++i) {
+    const bool is_there =
+        std::any_of(found.devices.begin(), found.devices.end(), [&](const auto& device) {
+          return device.has_cdev && std::strcmp(device.name, detail(i).name) == 0;
+        });
+    if (state.devices[i].group == group && state.devices[i].opens == 0 && !is_there) {
+      state.devices[i].group = kNoGroup;
+    }
+  }
   for (const sysfs::GroupDevice& device : found.devices) {
     if (device.has_cdev) IOAS_RETURN_IF_ERROR(EnterDevice(group, device));
   }

@@ -28,9 +28,9 @@ class SoftPlatform final : public vfio::Platform {
   ioas::Result<int> OpenContainerFile(uint32_t slot, vfio::ContainerState& container,
                                       bool close_on_exec) override;
   ioas::Result<int> OpenGroupFile(uint32_t slot, uint32_t group, bool close_on_exec) override;
-  ioas::Result<vfio::NewFile> OpenDeviceFile(uint32_t device,
+  ioas::Result<vfio::NewFile> OpenDeviceFile(uint32_t index,
                                              const vfio::ContainerFile& container) override;
-  void CloseDevice(uint32_t device) override;
+  void CloseDevice(uint32_t index) override;
   bool IsOpen(uint32_t slot) const override { return host_->files().IsOpen(slot); }
   ioas::Result<uint32_t> SlotOf(int fd) const override { return host_->files().SlotOf(fd); }
 
@@ -53,7 +53,7 @@ class SoftPlatform final : public vfio::Platform {
   }
 
   bool PassesThrough() const override { return false; }
-  ioas::Result<long> DeviceIoctl(uint32_t device, int fd,
+  ioas::Result<long> DeviceIoctl(uint32_t index, int fd,
                                  const vfio::CallArguments& arguments) override;
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
                           decode::CallerMemory& memory) override;

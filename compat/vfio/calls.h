@@ -14,7 +14,7 @@ class Host;
 
 // Each returns what ioctl() returns, or the errno.
 // `slot` is the file's: a container that is no longer that file's is EBADF.
-ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& container, uint32_t slot,
+ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments);
 ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments);
 

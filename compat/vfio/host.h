@@ -69,11 +69,11 @@ class Host {
   // read() and write() on a device's descriptor; `position` is the offset, and null stands for the
   // file's own. Other kinds: EINVAL.
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                          decode::CallerMemory& memory) {
+                          decode::CallerMemory& memory) const {
     return parts_.platform->Read(slot, address, size, position, memory);
   }
   ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                           decode::CallerMemory& memory) {
+                           decode::CallerMemory& memory) const {
     return parts_.platform->Write(slot, address, size, position, memory);
   }
 

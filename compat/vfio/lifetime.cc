@@ -129,6 +129,10 @@ void Host::DetachGroup(uint32_t index) {
   group.container = {};
   container.groups &= ~(uint64_t{1} << index);
   if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
+  // Where the groups kept its file open, it may have ended with the last of them.
+  if (container.groups == 0 && container.file_open != 0 && !platform().IsOpen(container.slot)) {
+    EndFile(container.slot);
+  }
   EndContainerIfUnused(container);
 }
 

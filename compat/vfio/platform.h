@@ -87,9 +87,9 @@ class Platform {
   // Where the backend finds the container's address space.
   virtual ioas::IoasHandle HandleOf(const ContainerFile& container) const = 0;
 
-  // Calls `forward` with each descriptor that stands for a device of the group whose descriptor `fd`
-  // is, as KVM and others that are told of groups can be told of it instead. The first error that
-  // `forward` returns ends it and is returned.
+  // Calls `forward` with each descriptor that stands for a device of the group whose descriptor
+  // `fd` is, as KVM and others that are told of groups can be told of it instead. The first error
+  // that `forward` returns ends it and is returned.
   using Forward = ioas::Status (*)(void* state, int device_fd);
   virtual ioas::Status ForEachDeviceOf(int fd, Forward forward, void* state) = 0;
 
