@@ -1,59 +1,30 @@
 // Binding devices to a container's iommufd and attaching them to its address space.
+#include <fcntl.h>
+
 #include "compat/abi/iommufd.h"
 #include "compat/kernel/kernel_platform.h"
+#include "compat/kernel/legacy_errors.h"
 #include "ioas/kernel/cdev.h"
 #include "ioas/kernel/dirty_tracking.h"
 #include "ioas/kernel/iommufd.h"
 
 namespace compat::kernel {
-namespace {
-
-// What SET_IOMMU and SET_CONTAINER say where the kernel refuses to bind: a device that is bound
-// already is EINVAL there (vfio_df_ioctl_bind_iommufd).
-ioas::Error BindError(const ioas::Error& error) {
-  if (error.code == ENOMEM || error.code == ENODEV || error.code == EPERM) return error;
-  return {EBUSY, "a device of the group is in use elsewhere"};
-}
-
-// What they say where it refuses to attach: vfio_iommu_type1_attach_group has no more.
-ioas::Error AttachError(const ioas::Error& error) {
-  if (error.code == ENOMEM || error.code == EPERM || error.code == EBUSY || error.code == ENODEV) {
-    return error;
-  }
-  return {EINVAL, "the IOMMU cannot give a device of the group the container's address space"};
-}
-
-// What they say of anything else.
-ioas::Error OtherError(const ioas::Error& error) {
-  switch (error.code) {
-    case EBUSY:
-    case EINVAL:
-    case ENODEV:
-    case EPERM:
-      return error;
-    case EACCES:
-      return {EPERM, error.reason};
-    default:
-      return {ENOMEM, error.reason};
-  }
-}
-
-}  // namespace
 
 ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFile& container,
                                         GroupContents& contents) {
-  if (container.descriptor < 0) {
-    return ioas::Error{EINVAL, "this process does not have the container that the group is in"};
-  }
+  // This process may not have the container's own descriptor, or nobody has it any more.
+  const int iommu =
+      container.descriptor >= 0 ? container.descriptor : contents.BoundDescriptor(kContainerEntry);
+  if (iommu < 0) return ioas::Error{EINVAL, "the container that the group is in is not there"};
   const long fd = OpenCdev(detail(device).cdev);
   if (fd < 0) return ioas::Error{static_cast<int>(-fd), "a device's node cannot be opened"};
   ioas::kernel::Cdev cdev(calls_, static_cast<int>(fd));
-  ioas::kernel::Iommufd iommufd(calls_, container.descriptor);
+  ioas::kernel::Iommufd iommufd(calls_, iommu);
   ioas::Status ready = HoldIdentity(calls_, static_cast<int>(fd), IdentityOfDevice(device));
   if (!ready.ok()) ready = ioas::Error{EBUSY, ready.error().reason};
   uint32_t device_id = 0;
   if (ready.ok()) {
-    const ioas::Result<uint32_t> bound = cdev.Bind(container.descriptor);
+    const ioas::Result<uint32_t> bound = cdev.Bind(iommu);
     if (bound.ok()) {
       device_id = *bound;
     } else {
@@ -86,6 +57,9 @@ ioas::Status KernelPlatform::AttachGroup(uint32_t group, const vfio::ContainerFi
     contents.DropAllBound();
     IOAS_RETURN_IF_ERROR(contents.Replace(fd));
   }
+  const long kept = calls_(SYS_fcntl, container.descriptor, F_DUPFD_CLOEXEC, 0);
+  if (kept < 0) return ioas::Error{ENOMEM, "no descriptor is free for the container"};
+  IOAS_RETURN_IF_ERROR(contents.AddBound(kContainerEntry, static_cast<int>(kept)));
   for (uint32_t i = 0; i < state.device_count; ++i) {
     if (state.devices[i].group != group) continue;
     IOAS_RETURN_IF_ERROR(BindDevice(i, container, contents));
@@ -142,6 +116,7 @@ ioas::Status KernelPlatform::ForEachDeviceOf(int fd, Forward forward, void* stat
   GroupContents contents(calls_);
   IOAS_RETURN_IF_ERROR(contents.Read(fd));
   for (uint32_t i = 0; i < contents.bound_count(); ++i) {
+    if (contents.bound_device(i) == kContainerEntry) continue;
     IOAS_RETURN_IF_ERROR(forward(state, contents.bound_descriptor(i)));
   }
   return {};

@@ -12,8 +12,8 @@ namespace {
 using ioas::kernel::SystemCalls;
 
 constexpr uint64_t kMagic = 0x70756f72674356;  // "VCgroup"
-// The host's file, the other end, and two of each device.
-constexpr size_t kMaxDescriptors = 2 + 2 * kMaxGroupDevices;
+// The host's file, the other end, the container, and two of each device.
+constexpr size_t kMaxDescriptors = 2 + kMaxBound + kMaxGroupDevices;
 
 // A message of a header and descriptors.
 struct Message {
@@ -30,7 +30,7 @@ struct Message {
 
 bool IsGroupHeader(const GroupHeader& header, long size) {
   return size == static_cast<long>(sizeof(header)) && header.magic == kMagic &&
-         header.bound_count <= kMaxGroupDevices && header.guard_count <= kMaxGroupDevices;
+         header.bound_count <= kMaxBound && header.guard_count <= kMaxGroupDevices;
 }
 
 constexpr ioas::Error kNoGroup = {EBADF, "not a group's file"};
@@ -116,7 +116,7 @@ int GroupContents::ReleaseHost() {
 }
 
 ioas::Status GroupContents::AddBound(uint32_t device, int fd) {
-  if (header_.bound_count == kMaxGroupDevices) {
+  if (header_.bound_count == kMaxBound) {
     return ioas::Error{ENOSPC, "the group has more devices than its file can carry"};
   }
   header_.bound[header_.bound_count] = device;

@@ -1,6 +1,7 @@
 // A group's file: an end of a socket pair, in whose queue a message waits that is never taken, only
 // looked at. It carries descriptors: the group's bound cdevs, so that whoever has the group's
-// descriptor has its devices, and nobody else needs to hold them.
+// descriptor has its devices, and nobody else needs to hold them, and the container's /dev/iommu,
+// which the group keeps as in legacy VFIO when the container's own descriptors are closed.
 #ifndef COMPAT_KERNEL_GROUP_FILE_H_
 #define COMPAT_KERNEL_GROUP_FILE_H_
 
@@ -16,6 +17,10 @@ namespace compat::kernel {
 // takes two.
 inline constexpr uint32_t kMaxGroupDevices = 64;
 
+// Stands for the container among the bound devices.
+inline constexpr uint32_t kContainerEntry = ~0u;
+inline constexpr uint32_t kMaxBound = kMaxGroupDevices + 1;
+
 // The part of the message that is no descriptor.
 struct GroupHeader {
   uint64_t magic;
@@ -23,7 +28,7 @@ struct GroupHeader {
   uint32_t slot;
   uint32_t bound_count;
   uint32_t guard_count;
-  uint32_t bound[kMaxGroupDevices];  // devices, as indices of the host's table
+  uint32_t bound[kMaxBound];  // devices, as indices of the host's table, or kContainerEntry
 };
 
 // What a group's file carries, as descriptors of this process that end with this object. While
@@ -73,7 +78,7 @@ class GroupContents {
   int host_fd_ = -1;
   bool owns_host_fd_ = false;
   int other_end_ = -1;
-  int bound_[kMaxGroupDevices] = {};
+  int bound_[kMaxBound] = {};
   int guards_[kMaxGroupDevices] = {};
 };
 

@@ -145,6 +145,7 @@ TEST_F(GroupFileTest, TooFewFreeDescriptorsLeakNone) {
 
 TEST_F(GroupFileTest, NoMoreDevicesThanFit) {
   GroupContents contents(calls_);
+  ASSERT_TRUE(contents.AddBound(kContainerEntry, dup(host_)).ok());
   for (uint32_t i = 0; i < kMaxGroupDevices; ++i) {
     ASSERT_TRUE(contents.AddBound(i, dup(host_)).ok());
   }
