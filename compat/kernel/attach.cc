@@ -112,16 +112,6 @@ void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& containe
       .DestroyUnused();
 }
 
-ioas::Status KernelPlatform::ForEachDeviceOf(int fd, Forward forward, void* state) {
-  GroupContents contents(calls_);
-  IOAS_RETURN_IF_ERROR(contents.Read(fd));
-  for (uint32_t i = 0; i < contents.bound_count(); ++i) {
-    if (contents.bound_device(i) == kContainerEntry) continue;
-    IOAS_RETURN_IF_ERROR(forward(state, contents.bound_descriptor(i)));
-  }
-  return {};
-}
-
 ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(
     const vfio::ContainerFile& container) {
   ioas::Result<ioas::IommuProperties> read =

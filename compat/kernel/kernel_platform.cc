@@ -130,6 +130,9 @@ ioas::Result<int> KernelPlatform::OpenGroupFile(uint32_t slot, uint32_t group, b
     return ioas::Error{ENOENT, "the group has no VFIO device any more"};
   }
   IOAS_RETURN_IF_ERROR(EnterDevices(group, found));
+  for (uint32_t i = 0; i < host_->state().device_count; ++i) {
+    if (host_->state().devices[i].group == group) detail(i).kvm_users = 0;
+  }
   GroupContents contents(calls_);
   IOAS_RETURN_IF_ERROR(AddGuards(slot, group, contents));
   return contents.Make(host_->arena_fd(), inode_, slot, close_on_exec);
@@ -176,25 +179,6 @@ ioas::Result<vfio::NewFile> KernelPlatform::OpenDeviceFile(uint32_t device,
   }
   AddHolder(device);
   return vfio::NewFile{static_cast<int>(fd), detail(device).slot};
-}
-
-void KernelPlatform::CloseDevice(uint32_t device) {
-  vfio::KernelDevice& closed = detail(device);
-  closed.slot = 0;
-  std::fill(std::begin(closed.holders), std::end(closed.holders), ioas::ProcessIdentity{});
-  const vfio::GroupState& group = host_->state().groups[host_->state().devices[device].group];
-  const int fd = host_->parts().descriptors->DescriptorOf(group.slot);
-  if (fd < 0 || !group.container) return;
-  // The kernel closes, and so disables, the device with its last descriptor, which is the group's.
-  GroupContents contents(calls_);
-  if (!contents.Read(fd).ok() || contents.BoundDescriptor(device) < 0) return;
-  contents.DropBound(device);
-  if (!contents.Replace(fd).ok()) return;
-  // Attached again, so that mappings are checked and pinned as before; the next GET_DEVICE_FD does
-  // it if this cannot.
-  const vfio::ContainerFile container = host_->WithDescriptor(*host_->arena().Get(group.container));
-  if (!BindDevice(device, container, contents).ok()) return;
-  (void)contents.Replace(fd);
 }
 
 void KernelPlatform::AddHolder(uint32_t device) {

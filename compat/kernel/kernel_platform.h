@@ -54,7 +54,7 @@ class KernelPlatform final : public vfio::Platform {
     return {container.descriptor, container.state.ioas, &container.state.tables};
   }
 
-  ioas::Status ForEachDeviceOf(int fd, Forward forward, void* state) override;
+  ioas::Status ShareWithKvm(int fd, bool shared, Tell tell, void* state) override;
 
   bool PassesThrough() const override { return true; }
   ioas::Result<long> DeviceIoctl(uint32_t device, int fd,
@@ -107,8 +107,9 @@ namespace compat::vfio {
 // What the platform keeps of a device, and of a host.
 struct KernelDevice {
   char name[sysfs::kMaxName];
-  uint32_t cdev;  // N of /dev/vfio/devices/vfioN
-  uint32_t slot;  // the file slot of the device's descriptors; 0: none is open
+  uint32_t cdev;       // N of /dev/vfio/devices/vfioN
+  uint32_t slot;       // the file slot of the device's descriptors; 0: none is open
+  uint32_t kvm_users;  // how often KVM was told of it: each holds the cdev open
   // Processes that have a descriptor of it, as far as they are known.
   ioas::ProcessIdentity holders[16];
 };

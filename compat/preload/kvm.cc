@@ -70,7 +70,8 @@ int SetKvmDeviceAttr(int fd, uint64_t argument) {
   }
   Forwarding forwarding = {.kvm_fd = fd, .attr = attr.attr};
   const vfio::Host::Lock lock(*host);
-  const ioas::Status told = host->platform().ForEachDeviceOf(group, TellKvm, &forwarding);
+  const ioas::Status told =
+      host->platform().ShareWithKvm(group, attr.attr == kKvmDevVfioFileAdd, TellKvm, &forwarding);
   if (!told.ok()) return Fail("KVM_SET_DEVICE_ATTR", fd, told.error());
   return 0;
 }

@@ -48,7 +48,7 @@ class SoftPlatform final : public vfio::Platform {
   ioas::IoasHandle HandleOf(const vfio::ContainerFile& /*container*/) const override { return {}; }
 
   // Nobody else can do anything with an emulated device.
-  ioas::Status ForEachDeviceOf(int /*fd*/, Forward /*forward*/, void* /*state*/) override {
+  ioas::Status ShareWithKvm(int /*fd*/, bool /*shared*/, Tell /*tell*/, void* /*state*/) override {
     return {};
   }
 

@@ -87,11 +87,11 @@ class Platform {
   // Where the backend finds the container's address space.
   virtual ioas::IoasHandle HandleOf(const ContainerFile& container) const = 0;
 
-  // Calls `forward` with each descriptor that stands for a device of the group whose descriptor
-  // `fd` is, as KVM and others that are told of groups can be told of it instead. The first error
-  // that `forward` returns ends it and is returned.
-  using Forward = ioas::Status (*)(void* state, int device_fd);
-  virtual ioas::Status ForEachDeviceOf(int fd, Forward forward, void* state) = 0;
+  // KVM is told of the group whose descriptor `fd` is, or, if not `shared`, to forget it: calls
+  // `tell` with each descriptor that stands for a device of the group. The first error that `tell`
+  // returns ends it and is returned.
+  using Tell = ioas::Status (*)(void* state, int device_fd);
+  virtual ioas::Status ShareWithKvm(int fd, bool shared, Tell tell, void* state) = 0;
 
   // --- Devices' calls and memory ---
 
