@@ -4,8 +4,8 @@
 Usage: legacy_client.py DEVICE FUNCTION OTHER_FUNCTION BEHIND_BRIDGE
 
 DEVICE is alone in its group; the functions are one multifunction device behind a root port, and so
-in one group; the last one is alone behind a bridge. All of them are on vfio-pci. The answers do not depend on numbers that differ from
-machine to machine, so that those of two kernels can be compared.
+in one group; the last one is alone behind a bridge. All of them are on vfio-pci. The answers do not
+depend on numbers that differ from machine to machine, so that those of two kernels can be compared.
 """
 
 import array

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who holds what, by whom it is shared and what it leaves: the same answers as on the legacy kernel.
+"""Who holds what, who shares it and what is left: the same answers as on the legacy kernel.
 
 legacy_client.py runs natively there, and under the library on the kernel without groups, once with
 the library alone and once with `vfio-compat run`, whose processes share a host from the start.
@@ -17,7 +17,8 @@ FUNCTION = "e1000e,bus=behind_port"
 DEVICES = (
     *("--e1000e", "--device", "pcie-root-port,id=behind_port,addr=0x10,chassis=1"),
     *("--device", f"{FUNCTION},addr=0.0,multifunction=on", "--device", f"{FUNCTION},addr=0.1"),
-    *("--device", "pcie-pci-bridge,id=bridge,addr=0x11", "--device", "pci-testdev,bus=bridge,addr=1"),
+    *("--device", "pcie-pci-bridge,id=bridge,addr=0x11"),
+    *("--device", "pci-testdev,bus=bridge,addr=1"),
 )
 SCRIPT = """
   devices=(0000:00:03.0 0000:01:00.0 0000:01:00.1 0000:02:01.0)

@@ -1,4 +1,4 @@
-"""Legacy VFIO's calls as a program makes them: each returns its result, or the name of its errno."""
+"""Legacy VFIO's calls as a program makes them: each returns its result, or its errno's name."""
 
 import ctypes
 import errno
