@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <span>
 
@@ -13,6 +14,7 @@
 #include "compat/preload/process_host.h"
 #include "compat/settings/environment.h"
 #include "compat/soft/soft_platform.h"
+#include "ioas/base/system_call.h"
 #include "ioas/soft/soft_device.h"
 
 namespace compat::preload {
@@ -73,6 +75,21 @@ void WriteGroupPath(uint32_t number, std::span<char> out) {
   std::snprintf(out.data(), out.size(), "/dev/vfio/%u", number);
 }
 
+// Says, once, why there is nothing to be had on this machine.
+void WarnWithoutIommu() {
+  static std::atomic<bool> looked{false};
+  if (looked.exchange(true, std::memory_order_relaxed)) return;
+  const long result = ioas::SystemCall(SYS_faccessat, AT_FDCWD, "/dev/iommu", R_OK | W_OK);
+  if (result == 0) return;
+  Log(settings::LogLevel::kWarning,
+      "/dev/iommu cannot be opened (errno %d): %s; vfio-compat doctor says more. For emulated "
+      "devices "
+      "instead, name some in VFIO_COMPAT_DEVICES",
+      static_cast<int>(-result),
+      result == -ENOENT ? "the kernel has no iommufd, or its module is not loaded"
+                        : "this user may not");
+}
+
 // What open() of one of the library's nodes returns.
 int OpenAnswer(const char* what, const ioas::Result<int>& result) {
   if (result.ok()) return *result;
@@ -97,7 +114,10 @@ bool Configured() {
 
 const vfs::Inventory* EmulatedDevices() {
   static const HostInventory kInventory;
-  if (UsesKernel()) return &KernelGroups();
+  if (UsesKernel()) {
+    WarnWithoutIommu();
+    return &KernelGroups();
+  }
   return ConfiguredHost() != nullptr ? &kInventory : nullptr;
 }
 

@@ -25,7 +25,8 @@ int OpenContainer(int flags);
 int OpenGroup(uint32_t group, int flags);
 
 // What `fd` shows itself as: "/dev/vfio/vfio", "/dev/vfio/GROUP", "/dev/vfio/noiommu-GROUP" or
-// "anon_inode:[vfio-device]", in `path` of `size` bytes. Returns false if `fd` is not one of the library's.
+// "anon_inode:[vfio-device]", in `path` of `size` bytes. Returns false if `fd` is not one of the
+// library's.
 bool DescriptorPath(int fd, char* path, size_t size);
 
 }  // namespace compat::preload

@@ -1,5 +1,6 @@
 // The library as a file, and as a guest in programs that have nothing to do with VFIO.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -101,6 +102,17 @@ TEST(LibraryTest, BadSettingsAreOneErrorAndNoHost) {
       tests::Preloaded({"sh", "-c", "exec 3<>/dev/vfio/vfio"}, "floppy").Run();
   EXPECT_NE(result.status, 0);
   EXPECT_NE(result.errors.find("unknown kind 'floppy'"), std::string::npos) << result.errors;
+}
+
+TEST(LibraryTest, MissingIommuIsOneWarningThatSaysWhatElseThereIs) {
+  if (access("/dev/iommu", R_OK | W_OK) == 0) GTEST_SKIP() << "this machine has /dev/iommu";
+  const tests::CommandResult result = tests::Preloaded({"/bin/ls", "/dev/vfio/vfio", "/dev/vfio/7"})
+                                          .With("VFIO_COMPAT_BACKEND", "auto")
+                                          .Run();
+  EXPECT_NE(result.status, 0);
+  EXPECT_NE(result.errors.find("/dev/iommu cannot be opened"), std::string::npos) << result.errors;
+  EXPECT_NE(result.errors.find("VFIO_COMPAT_DEVICES"), std::string::npos) << result.errors;
+  EXPECT_EQ(result.errors.find("/dev/iommu"), result.errors.rfind("/dev/iommu")) << result.errors;
 }
 
 }  // namespace
