@@ -18,6 +18,7 @@
 #include "compat/preload/log.h"
 #include "compat/preload/private_lock.h"
 #include "compat/preload/session.h"
+#include "compat/preload/signals.h"
 #include "compat/settings/environment.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
@@ -102,6 +103,7 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
   if (!hidden.ok())
     return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
+  WatchSignalHandlers();
   // Programs keep their host, and so its platform, as long as they run.
   vfio::Platform* const platform = NewPlatform(settings);
   if (platform == nullptr) return Fail("cannot make the host", ENOMEM, "no memory");

@@ -61,6 +61,7 @@ ioas::Result<ContainerContext> Host::ContextFor(const ContainerFile& container) 
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
+  if (CallerIsInside()) return Inside();
   Lock lock(*this);
   // Containers of processes that were killed are there to be used again; looking costs a system
   // call for each open file, so not every time.
@@ -83,6 +84,7 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
 }
 
 ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
+  if (CallerIsInside()) return Inside();
   Lock lock(*this);
   const ioas::Result<uint32_t> index = platform().FindGroup(number);
   if (!index.ok()) return index.error();
@@ -113,6 +115,7 @@ ioas::Result<NewFile> Host::OpenFile(decode::DescriptorKind kind, uint32_t objec
 }
 
 void Host::OnAdopted(uint32_t slot) {
+  if (CallerIsInside()) return;
   Lock lock(*this);
   platform().OnAdopted(slot);
 }
@@ -129,6 +132,7 @@ void Host::OnFork() {
 
 ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
                                decode::CallerMemory& memory) {
+  if (CallerIsInside()) return Inside();
   const FileSlot& file = files().slot(slot);
   const CallArguments call{request, argument, memory};
   switch (file.kind) {

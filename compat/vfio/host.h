@@ -7,6 +7,7 @@
 #ifndef COMPAT_VFIO_HOST_H_
 #define COMPAT_VFIO_HOST_H_
 
+#include <cerrno>
 #include <cstdint>
 
 #include "compat/decode/decode.h"
@@ -18,6 +19,7 @@
 #include "compat/vfio/platform.h"
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
+#include "ioas/base/robust_mutex.h"
 
 namespace compat::vfio {
 
@@ -44,6 +46,10 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   // --- Files ---
+  //
+  // What returns an error says EDEADLK, and changes nothing, in a signal handler that interrupted
+  // its own thread inside the host, for there would be no end to waiting. Locks keep handlers out,
+  // but for those that a raw system call installed in a program without others (RobustLock).
 
   // open() of /dev/vfio/vfio and of /dev/vfio/NUMBER. Return a descriptor. ENOENT if there is no
   // such group, EBUSY if it is open already (vfio_group_fops_open), EACCES, EMFILE, ENOMEM.
@@ -51,7 +57,7 @@ class Host {
   ioas::Result<int> OpenGroup(uint32_t number, bool close_on_exec);
 
   // To be called after a descriptor of `slot` was closed, or memory mapped through it unmapped. If
-  // that was the last, the file ends.
+  // that was the last, the file ends. In a handler as above it ends unnoticed, as with SIGKILL.
   void OnClosed(uint32_t slot);
 
   // The slot that `fd` stands for, made sure of by looking at it; 0 if it is none of this host's.
@@ -70,10 +76,12 @@ class Host {
   // file's own. Other kinds: EINVAL.
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
                           decode::CallerMemory& memory) const {
+    if (CallerIsInside()) return Inside();
     return parts_.platform->Read(slot, address, size, position, memory);
   }
   ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
                            decode::CallerMemory& memory) const {
+    if (CallerIsInside()) return Inside();
     return parts_.platform->Write(slot, address, size, position, memory);
   }
 
@@ -81,6 +89,7 @@ class Host {
   // if that may not be mapped (vfio_pci_core_mmap), ENODEV for other kinds.
   ioas::Result<uint64_t> FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
                                        bool is_shared) const {
+    if (CallerIsInside()) return Inside();
     return parts_.platform->FileOffsetFor(slot, offset, size, is_shared);
   }
   // Memory at `address` was mapped from `slot`, or is about to go.
@@ -141,6 +150,12 @@ class Host {
   Host(ioas::Arena arena, int arena_fd, const HostParts& parts)
       : arena_(arena), arena_fd_(arena_fd), parts_(parts) {}
   ioas::Status Create(const settings::Settings& settings);
+
+  // Whether the thread is inside already: the caller is a signal handler.
+  static bool CallerIsInside() { return ioas::RobustLock::IsHeldByThisThread(); }
+  static ioas::Error Inside() {
+    return {EDEADLK, "a signal handler calls that interrupted its thread inside the host"};
+  }
 
   // Makes containers agree with the groups that name them.
   void Repair() const;

@@ -14,6 +14,7 @@
 #include "compat/abi/vfio_numbers.h"
 #include "compat/abi/vfio_spapr.h"
 #include "compat/soft/test_host.h"
+#include "ioas/base/robust_mutex.h"
 
 namespace compat::vfio {
 namespace {
@@ -250,6 +251,37 @@ TEST_F(HostTest, UnknownCallsAreCounted) {
   EXPECT_EQ(Raw(container_, 13), -EFAULT);
   EXPECT_EQ(state.unknown_calls, 2u);
   EXPECT_EQ(state.last_unknown_request, abi::VfioRequest(77));
+}
+
+// A handler that interrupts a call of its thread finds a lock held.
+TEST_F(HostTest, CallsOfAThreadThatIsInsideAreRefusedAndChangeNothing) {
+  PutIntoType1v2();
+  const int device = OpenDevice(TestHost::kDevice);
+  ASSERT_GE(device, 0);
+  ioas::RobustMutex mutex;
+  mutex.Initialize();
+  {
+    const ioas::RobustLock lock(mutex);
+    uint64_t value = 0;
+    EXPECT_EQ(GetInfo(), -EDEADLK);
+    EXPECT_EQ(Status(group_), -EDEADLK);
+    EXPECT_EQ(host_.OpenContainer(), -EDEADLK);
+    EXPECT_EQ(host_.OpenGroup(TestHost::kGroup), -EDEADLK);
+    EXPECT_EQ(host_.Read(device, &value, sizeof(value), 0), -EDEADLK);
+    EXPECT_EQ(host_.Write(device, &value, sizeof(value), 0), -EDEADLK);
+    EXPECT_EQ(host_.Map(device, 4096, 0), -EDEADLK);
+  }
+  EXPECT_EQ(GetInfo(), 0);
+}
+
+TEST_F(HostTest, FileThatIsClosedByAThreadThatIsInsideEndsUnnoticed) {
+  ioas::RobustMutex mutex;
+  mutex.Initialize();
+  {
+    const ioas::RobustLock lock(mutex);
+    host_.Close(group_);
+  }
+  EXPECT_GE(host_.OpenGroup(TestHost::kGroup), 0);
 }
 
 TEST_F(HostTest, OnlyDevicesCanBeReadWrittenAndMapped) {

@@ -26,6 +26,7 @@ void Host::Repair() const {
 }
 
 void Host::OnClosed(uint32_t slot) {
+  if (CallerIsInside()) return;
   Lock lock(*this);
   if (files().slot(slot).in_use != 0 && !platform().IsOpen(slot)) EndFile(slot);
 }

@@ -20,8 +20,14 @@ class RobustMutex {
   pthread_mutex_t mutex_;
 };
 
+// Says whether the program may have a signal handler, which RobustLock is to keep out: two system
+// calls. It is taken to have one until this says otherwise.
+void SetMayHaveSignalHandlers(bool may_have);
+bool MayHaveSignalHandlers();
+
 // Holds a RobustMutex for a scope. No signal handler of the program runs on this thread meanwhile:
-// one that itself calls into the library would otherwise wait for its own thread.
+// one that itself calls into the library would otherwise wait for its own thread. Where the program
+// has none (MayHaveSignalHandlers) nothing is done about it.
 class [[nodiscard]] RobustLock {
  public:
   explicit RobustLock(RobustMutex& mutex);
@@ -29,12 +35,17 @@ class [[nodiscard]] RobustLock {
   RobustLock(const RobustLock&) = delete;
   RobustLock& operator=(const RobustLock&) = delete;
 
+  // Whether the calling thread holds any. Asked where nobody who holds one comes, it tells a signal
+  // handler that nobody knew of, and that must not wait: it interrupted the thread inside.
+  static bool IsHeldByThisThread();
+
   // The last holder died inside: see RobustMutex::Lock.
   bool owner_died() const { return owner_died_; }
 
  private:
   RobustMutex& mutex_;
   unsigned long saved_signals_;
+  bool blocks_signals_;  // this lock does, being the thread's first
   bool owner_died_;
 };
 

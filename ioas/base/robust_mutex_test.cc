@@ -79,12 +79,23 @@ TEST_F(RobustMutexTest, TheNextHolderIsToldOnceThatTheLastOneDied) {
   EXPECT_FALSE(lock.owner_died());
 }
 
+// Counts SIGUSR1 in signals_seen as long as it lives.
+class CountSignals {
+ public:
+  CountSignals() {
+    signals_seen = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { signals_seen = signals_seen + 1; };
+    sigaction(SIGUSR1, &action, &saved_);
+  }
+  ~CountSignals() { sigaction(SIGUSR1, &saved_, nullptr); }
+
+ private:
+  struct sigaction saved_;
+};
+
 TEST_F(RobustMutexTest, SignalsWaitUntilTheLockIsReleased) {
-  signals_seen = 0;
-  struct sigaction action = {};
-  action.sa_handler = [](int) { signals_seen = signals_seen + 1; };
-  struct sigaction saved;
-  ASSERT_EQ(sigaction(SIGUSR1, &action, &saved), 0);
+  const CountSignals count;
   {
     RobustLock lock(shared_->mutex);
     raise(SIGUSR1);
@@ -92,7 +103,50 @@ TEST_F(RobustMutexTest, SignalsWaitUntilTheLockIsReleased) {
   }
   usleep(1);  // TSan holds signals back until a call like this
   EXPECT_EQ(signals_seen, 1);
-  sigaction(SIGUSR1, &saved, nullptr);
+}
+
+TEST_F(RobustMutexTest, SignalsWaitUntilTheLastOfTheThreadsLocksIsReleased) {
+  const CountSignals count;
+  RobustMutex other;
+  other.Initialize();
+  {
+    RobustLock lock(shared_->mutex);
+    {
+      RobustLock inner(other);
+      raise(SIGUSR1);
+    }
+    usleep(1);
+    EXPECT_EQ(signals_seen, 0);
+  }
+  usleep(1);
+  EXPECT_EQ(signals_seen, 1);
+}
+
+TEST_F(RobustMutexTest, SignalsDoNotWaitInAProgramWithoutHandlers) {
+  const CountSignals count;
+  ASSERT_TRUE(MayHaveSignalHandlers());
+  SetMayHaveSignalHandlers(false);
+  {
+    RobustLock lock(shared_->mutex);
+    raise(SIGUSR1);
+    usleep(1);
+    EXPECT_EQ(signals_seen, 1);
+    // What is learned meanwhile does not disturb a lock that is held.
+    SetMayHaveSignalHandlers(true);
+  }
+  RobustLock lock(shared_->mutex);
+  raise(SIGUSR1);
+  EXPECT_EQ(signals_seen, 1);
+}
+
+TEST_F(RobustMutexTest, AThreadKnowsThatItHoldsALock) {
+  EXPECT_FALSE(RobustLock::IsHeldByThisThread());
+  {
+    RobustLock lock(shared_->mutex);
+    EXPECT_TRUE(RobustLock::IsHeldByThisThread());
+    std::thread([] { EXPECT_FALSE(RobustLock::IsHeldByThisThread()); }).join();
+  }
+  EXPECT_FALSE(RobustLock::IsHeldByThisThread());
 }
 
 TEST_F(RobustMutexTest, TheCallersErrnoAndSignalMaskAreKept) {
