@@ -155,24 +155,24 @@ std::optional<Mapping> MappingIndex::FindContaining(uint64_t iova) const {
 
 MappingIndex::Place MappingIndex::Find(uint64_t iova) const {
   Place place;
-  place.iova = iova;
-  place.leaf = nullptr;
+  place.iova_ = iova;
+  place.leaf_ = nullptr;
   if (state_->height == 0) return place;
-  place.leaf = Descend(iova, place.path);
-  place.position = place.leaf->CountUpTo(iova);
+  place.leaf_ = Descend(iova, place.path_);
+  place.position_ = place.leaf_->CountUpTo(iova);
   return place;
 }
 
 std::optional<Mapping> MappingIndex::At(const Place& place) {
   if (!place.IsCovered()) return std::nullopt;
-  return MappingAt(*place.leaf, place.position - 1);
+  return MappingAt(*place.leaf_, place.position_ - 1);
 }
 
 bool MappingIndex::IsFree(const Place& place, uint64_t last) const {
-  if (place.leaf == nullptr) return true;
+  if (place.leaf_ == nullptr) return true;
   if (place.IsCovered()) return false;
-  if (place.position < place.leaf->count()) return place.leaf->key[place.position] > last;
-  return last <= place.path.last || NextLeaf(place.path)->lower_bound() > last;
+  if (place.position_ < place.leaf_->count()) return place.leaf_->key[place.position_] > last;
+  return last <= place.path_.last || NextLeaf(place.path_)->lower_bound() > last;
 }
 
 std::optional<Mapping> MappingIndex::FindFirstOverlapping(uint64_t first, uint64_t last) const {
@@ -186,9 +186,9 @@ std::optional<Mapping> MappingIndex::Next(uint64_t first) const { return FirstAb
 
 // The lowest mapping that begins above the place's IOVA.
 std::optional<Mapping> MappingIndex::FirstAbove(const Place& place) const {
-  if (place.leaf == nullptr) return std::nullopt;
-  if (place.position < place.leaf->count()) return MappingAt(*place.leaf, place.position);
-  const MappingLeaf* next = NextLeaf(place.path);
+  if (place.leaf_ == nullptr) return std::nullopt;
+  if (place.position_ < place.leaf_->count()) return MappingAt(*place.leaf_, place.position_);
+  const MappingLeaf* next = NextLeaf(place.path_);
   if (next == nullptr) return std::nullopt;
   return MappingAt(*next, 0);
 }
@@ -211,11 +211,11 @@ Status MappingIndex::Insert(const Mapping& mapping) {
 }
 
 Status MappingIndex::InsertAt(const Place& place, const Mapping& mapping) {
-  if (place.leaf == nullptr) return InsertFirst(mapping);
-  if (mapping.last > place.path.last) RaiseBound(place.path);
-  if (place.leaf->full()) return InsertIntoFull(mapping, place.path, place.leaf);
+  if (place.leaf_ == nullptr) return InsertFirst(mapping);
+  if (mapping.last > place.path_.last) RaiseBound(place.path_);
+  if (place.leaf_->full()) return InsertIntoFull(mapping, place.path_, place.leaf_);
   const Change change(state_);
-  ioas::InsertAt(place.leaf, place.position, mapping);
+  ioas::InsertAt(place.leaf_, place.position_, mapping);
   ++state_->size;
   return {};
 }
@@ -337,7 +337,7 @@ void MappingIndex::InsertIntoBranches(const Path& path, uint64_t key, uint32_t u
 
 bool MappingIndex::Erase(uint64_t first) {
   const Place place = Find(first);
-  if (!place.IsCovered() || place.leaf->key[place.position - 1] != first) return false;
+  if (!place.IsCovered() || place.leaf_->key[place.position_ - 1] != first) return false;
   EraseAt(place);
   return true;
 }
@@ -346,10 +346,10 @@ void MappingIndex::EraseAt(const Place& place) {
   SpentNodes spent;
   {
     const Change change(state_);
-    place.leaf->RemoveAt(place.position - 1);
+    place.leaf_->RemoveAt(place.position_ - 1);
     --state_->size;
-    if (place.leaf->count() >= kFewestEntries<MappingLeaf> || place.path.branches == 0) return;
-    Refill(place.path, spent);
+    if (place.leaf_->count() >= kFewestEntries<MappingLeaf> || place.path_.branches == 0) return;
+    Refill(place.path_, spent);
   }
   spent.Free(arena_);
 }

@@ -142,13 +142,13 @@ class MappingIndex::Place {
 
   // Whether a mapping covers the IOVA: the one before `position`.
   bool IsCovered() const {
-    return leaf != nullptr && position > 0 && leaf->value[position - 1].last >= iova;
+    return leaf_ != nullptr && position_ > 0 && leaf_->value[position_ - 1].last >= iova_;
   }
 
-  uint64_t iova;
-  MappingLeaf* leaf;  // null in an index without nodes
-  size_t position;    // in the leaf, of the first mapping that begins above the IOVA
-  Path path;          // to the leaf
+  uint64_t iova_;
+  MappingLeaf* leaf_;  // null in an index without nodes
+  size_t position_;    // in the leaf, of the first mapping that begins above the IOVA
+  Path path_;          // to the leaf
 };
 
 }  // namespace ioas

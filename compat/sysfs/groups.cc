@@ -85,8 +85,7 @@ std::vector<uint32_t> Groups::Numbers() const {
     if (number) numbers.push_back(*number);
   }
   std::ranges::sort(numbers);
-  const auto repeated = std::ranges::unique(numbers);
-  numbers.erase(repeated.begin(), repeated.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return numbers;
 }
 
