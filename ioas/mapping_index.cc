@@ -117,7 +117,7 @@ inline const MappingLeaf* MappingIndex::Descend(uint64_t iova) const {
   return leaf;
 }
 
-inline MappingLeaf* MappingIndex::Descend(uint64_t iova, Path& path) const {
+[[gnu::always_inline]] inline MappingLeaf* MappingIndex::Descend(uint64_t iova, Path& path) const {
   path.branches = state_->height - 1;
   path.last = UINT64_MAX;
   uint32_t unit = state_->root;

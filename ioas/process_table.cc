@@ -113,7 +113,11 @@ Result<uint32_t> ProcessTable::Register() {
                                            own_pid.load(std::memory_order_relaxed)) {
     return index;
   }
+  return Enter();
+}
 
+// Apart from Register, so that nobody pays for its stack frame.
+[[gnu::noinline]] Result<uint32_t> ProcessTable::Enter() {
   const ProcessIdentity self = ThisProcess();
   RobustLock lock(state_->mutex);
   ProcessEntry* const end = state_->entries + kMaxProcesses;

@@ -70,6 +70,9 @@ class ProcessTable {
   uint64_t locked_bytes(uint32_t index) const { return state_->entries[index].locked_bytes; }
 
  private:
+  // Register where the index is not known yet.
+  Result<uint32_t> Enter();
+
   ProcessTableState* state_;
 };
 

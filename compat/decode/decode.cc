@@ -28,6 +28,7 @@ Status CopyInArgszStruct(const CallRow& row, CallerMemory& memory, uint64_t addr
                          std::span<std::byte> out) {
   const auto fixed = out.first(std::min<size_t>(row.minimal_size, out.size()));
   IOAS_RETURN_IF_ERROR(memory.Read(address, fixed));
+  std::fill(out.begin() + fixed.size(), out.end(), std::byte{0});
   if (WordAt(fixed, 0) < row.minimal_size) {
     return Error{EINVAL, "argsz is smaller than the call's structure"};
   }
@@ -71,14 +72,14 @@ Status CopyInSizeStruct(const CallRow& row, CallerMemory& memory, uint64_t addre
 
 Status CopyInStruct(const CallRow& row, CallerMemory& memory, uint64_t address,
                     std::span<std::byte> out) {
+  if (row.form == ArgumentForm::kArgszStruct) return CopyInArgszStruct(row, memory, address, out);
   std::fill(out.begin(), out.end(), std::byte{0});
   switch (row.form) {
-    case ArgumentForm::kArgszStruct:
-      return CopyInArgszStruct(row, memory, address, out);
     case ArgumentForm::kSizeStruct:
       return CopyInSizeStruct(row, memory, address, out);
     case ArgumentForm::kInt:
       return memory.Read(address, out.first(std::min<size_t>(row.minimal_size, out.size())));
+    case ArgumentForm::kArgszStruct:
     case ArgumentForm::kNone:
     case ArgumentForm::kValue:
     case ArgumentForm::kString:

@@ -67,10 +67,11 @@ struct DecodedCall {
   template <typename T>
   ioas::Result<T> CopyIn() const {
     static_assert(std::is_trivially_copyable_v<T>);
-    T value{};
-    IOAS_RETURN_IF_ERROR(
-        CopyInStruct(*row, *memory, argument, std::as_writable_bytes(std::span(&value, 1))));
-    return value;
+    ioas::Result<T> result = T{};
+    const ioas::Status copied =
+        CopyInStruct(*row, *memory, argument, std::as_writable_bytes(std::span(&*result, 1)));
+    if (!copied.ok()) result = copied.error();
+    return result;
   }
 
   // What lies `offset` bytes behind the start of the structure, as a T. EFAULT.

@@ -28,7 +28,7 @@ struct StackBounds {
   bool known = false;
 };
 
-StackBounds FindBounds() {
+[[gnu::noinline]] StackBounds FindBounds() {
   if (SystemCall(SYS_gettid) == SystemCall(SYS_getpid)) {
     if (&__libc_stack_end == nullptr) return {0, 0, true};
     const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
@@ -46,9 +46,9 @@ StackBounds FindBounds() {
 // Whether [address, address + size) is live stack of this thread: between here and the stack's end.
 // False on a stack that the program made for itself (a coroutine, a signal stack).
 bool IsOnOwnStack(uint64_t address, size_t size) {
-  // Local dynamic: the other models leave the variable's name among the library's dynamic symbols.
-  static __thread StackBounds bounds __attribute__((tls_model("local-dynamic")));
-  if (!bounds.known) bounds = FindBounds();
+  // Initial exec: found without a call.
+  static __thread StackBounds bounds __attribute__((tls_model("initial-exec")));
+  if (__builtin_expect(!bounds.known, 0)) bounds = FindBounds();
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   return here >= bounds.first && here < bounds.end && address >= here && address < bounds.end &&
          size <= bounds.end - address;

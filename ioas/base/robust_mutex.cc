@@ -1,7 +1,6 @@
 #include "ioas/base/robust_mutex.h"
 
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 
 #include "ioas/base/system_call.h"
@@ -29,14 +28,6 @@ void RobustMutex::Initialize() {
   pthread_mutex_init(&mutex_, &attributes);
   pthread_mutexattr_destroy(&attributes);
 }
-
-bool RobustMutex::Lock() {
-  if (pthread_mutex_lock(&mutex_) != EOWNERDEAD) return false;
-  pthread_mutex_consistent(&mutex_);
-  return true;
-}
-
-void RobustMutex::Unlock() { pthread_mutex_unlock(&mutex_); }
 
 void SetMayHaveSignalHandlers(bool may_have) { may_have_handlers = may_have; }
 

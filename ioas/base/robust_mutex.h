@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include <cerrno>
+
 namespace ioas {
 
 // Process-shared and robust (pthread_mutexattr_setrobust). Lies in an arena, so it has no
@@ -13,8 +15,10 @@ class RobustMutex {
   void Initialize();
   // Waits for the mutex and takes it. Returns true if its last holder died with it: what it
   // guards may then be half changed.
-  [[nodiscard]] bool Lock();
-  void Unlock();
+  [[nodiscard]] bool Lock() {
+    return pthread_mutex_lock(&mutex_) == EOWNERDEAD && pthread_mutex_consistent(&mutex_) == 0;
+  }
+  void Unlock() { pthread_mutex_unlock(&mutex_); }
 
  private:
   pthread_mutex_t mutex_;
