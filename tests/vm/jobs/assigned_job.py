@@ -22,7 +22,6 @@ FIRST, SECOND = DEVICES
 KERNEL_OPTIONS = (
     "root=host rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose ro "
     f"init={HERE}/nested_init console=ttyS0 quiet panic=-1 oops=panic no_timer_check idle=poll"
-    " nohz=off highres=off"
 )
 
 
