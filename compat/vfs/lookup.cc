@@ -124,7 +124,7 @@ class Walk {
   void LeaveView() {
     if (!view_.IsMerged(current_)) return Fail(ENOENT);
     char buffer[kMaxNodePath];
-    LeaveTo(current_ == View::Root() ? std::string_view() : PathOf(current_, buffer));
+    LeaveTo(current_ == View::Root() ? std::string_view("") : PathOf(current_, buffer));
   }
 
   // What is left of the path is the real file system's, from `directory` on.

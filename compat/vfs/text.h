@@ -23,8 +23,7 @@ class Text {
     const size_t room = buffer_.size() - 1 - size_;
     truncated_ = truncated_ || text.size() > room;
     const size_t count = std::min(text.size(), room);
-    // An empty text may have no address.
-    if (count != 0) std::memcpy(buffer_.data() + size_, text.data(), count);
+    std::memcpy(buffer_.data() + size_, text.data(), count);
     size_ += count;
     buffer_[size_] = '\0';
   }
