@@ -10,6 +10,11 @@
 
 namespace compat::kernel {
 
+ioas::kernel::DirtyTracking KernelPlatform::TrackingOf(int iommufd,
+                                                       vfio::ContainerState& container) const {
+  return {{calls_, iommufd}, container.ioas, container.tables};
+}
+
 ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFile& container,
                                         GroupContents& contents) {
   // This process may not have the container's own descriptor, or nobody has it any more.
@@ -19,7 +24,6 @@ ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFi
   const long fd = OpenCdev(detail(device).cdev);
   if (fd < 0) return ioas::Error{static_cast<int>(-fd), "a device's node cannot be opened"};
   ioas::kernel::Cdev cdev(calls_, static_cast<int>(fd));
-  ioas::kernel::Iommufd iommufd(calls_, iommu);
   ioas::Status ready = HoldIdentity(calls_, static_cast<int>(fd), IdentityOfDevice(device));
   if (!ready.ok()) ready = ioas::Error{EBUSY, ready.error().reason};
   uint32_t device_id = 0;
@@ -33,8 +37,7 @@ ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFi
   }
   if (ready.ok()) {
     const ioas::Result<uint32_t> attached =
-        ioas::kernel::DirtyTracking(iommufd, container.state.ioas, container.state.tables)
-            .Attach(cdev, device_id);
+        TrackingOf(iommu, container.state).Attach(cdev, device_id);
     if (!attached.ok()) ready = AttachError(attached.error());
   }
   if (ready.ok()) ready = contents.AddBound(device, static_cast<int>(fd));
@@ -79,9 +82,7 @@ void KernelPlatform::DetachGroup(uint32_t group) {
 
 ioas::Status KernelPlatform::Attach(uint64_t groups, const vfio::ContainerFile& container) {
   if (container.state.type == decode::ContainerType::kNone) {
-    ioas::kernel::DirtyTracking({calls_, container.descriptor}, container.state.ioas,
-                                container.state.tables)
-        .DestroyUnused();
+    TrackingOf(container.descriptor, container.state).DestroyUnused();
     container.state.tables.has_untracked = 0;
   }
   if (container.state.has_stale_mappings != 0) {
@@ -107,9 +108,7 @@ void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& containe
     container.state.has_stale_mappings = 1;
     return;
   }
-  ioas::kernel::DirtyTracking({calls_, container.descriptor}, container.state.ioas,
-                              container.state.tables)
-      .DestroyUnused();
+  TrackingOf(container.descriptor, container.state).DestroyUnused();
 }
 
 ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(

@@ -20,11 +20,7 @@ constexpr char kHostLink[] = "/memfd:vfio-compat-host";
 
 // Whether `path`, a link in /proc/PID/fd, leads to the host's file `inode`.
 bool LeadsTo(SystemCalls& calls, const char* path, uint64_t inode) {
-  char link[sizeof(kHostLink)] = {};
-  const long length = calls(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
-  if (length != static_cast<long>(sizeof(kHostLink) - 1) || std::strcmp(link, kHostLink) != 0) {
-    return false;
-  }
+  if (!LeadsToHost(calls, path)) return false;
   struct stat status = {};
   return calls(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 && status.st_ino == inode;
 }
@@ -51,6 +47,12 @@ int FindByInode(SystemCalls& calls, uint64_t inode) {
 }
 
 }  // namespace
+
+bool LeadsToHost(SystemCalls& calls, const char* path) {
+  char link[sizeof(kHostLink)] = {};
+  const long length = calls(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
+  return length == static_cast<long>(sizeof(kHostLink) - 1) && std::strcmp(link, kHostLink) == 0;
+}
 
 uint64_t InodeOf(SystemCalls& calls, int fd) {
   struct stat status = {};

@@ -11,6 +11,7 @@
 #include "compat/sysfs/groups.h"
 #include "compat/vfio/host.h"
 #include "compat/vfio/platform.h"
+#include "ioas/kernel/dirty_tracking.h"
 #include "ioas/kernel/kernel_backend.h"
 #include "ioas/kernel/system_calls.h"
 #include "ioas/process_table.h"
@@ -76,6 +77,8 @@ class KernelPlatform final : public vfio::Platform {
   ioas::Status BindDevice(uint32_t device, const vfio::ContainerFile& container,
                           GroupContents& contents);
   void DetachGroup(uint32_t group);
+  // The container's page tables that record, by `iommufd`, a descriptor of its /dev/iommu.
+  ioas::kernel::DirtyTracking TrackingOf(int iommufd, vfio::ContainerState& container) const;
   // A new descriptor of the bound cdev that the device's group carries; binds it if it has none.
   ioas::Result<int> DuplicateBound(uint32_t device, const vfio::ContainerFile& container);
   // Adds the caller to those who hold the device.

@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -31,9 +30,6 @@ namespace {
 
 using ioas::SystemCall;
 using settings::LogLevel;
-
-// How /proc shows a host's memfd.
-constexpr char kHostLink[] = "/memfd:vfio-compat-host";
 
 class ProcessDescriptors final : public vfio::Descriptors {
  public:
@@ -142,22 +138,14 @@ const settings::Settings* ReadSettings() {
   return g_settings;
 }
 
-bool IsHostFile(int fd) {
-  char path[32];
-  char link[sizeof(kHostLink)] = {};
-  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  const long length = SystemCall(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
-  return length == sizeof(kHostLink) - 1 && std::strcmp(link, kHostLink) == 0;
-}
-
 // A new descriptor of the file of the host that `fd` belongs to; negative if it is none's.
 long HostFileOf(int fd, const settings::Settings& settings) {
   if (settings::ResolveBackend(settings) == settings::Backend::kKernel) {
     return kernel::FindHostOf(ioas::kernel::RealSystemCalls(), fd);
   }
-  if (!IsHostFile(fd)) return -1;
   char path[32];
   std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  if (!kernel::LeadsToHost(ioas::kernel::RealSystemCalls(), path)) return -1;
   return SystemCall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 }
 
