@@ -18,12 +18,12 @@ std::string Blame(const char* variable, std::string_view why) {
 }
 
 // Reads `variable` into `field` with `parse`, unless it is empty. Returns why not, or nothing.
-template <typename Field>
-std::string ReadScalar(const char* variable, Parsed<Field> (*parse)(std::string_view),
+template <typename Value, typename Field>
+std::string ReadScalar(const char* variable, Parsed<Value> (*parse)(std::string_view),
                        Field& field) {
   const std::string_view text = Variable(variable);
   if (text.empty()) return "";
-  Parsed<Field> value = parse(text);
+  Parsed<Value> value = parse(text);
   if (!value.ok()) return Blame(variable, value.message());
   field = std::move(*value);
   return "";
@@ -67,6 +67,20 @@ std::string CheckBackend(const Settings& settings) {
   return problem.empty() ? problem : Blame(kBackendVariable, problem);
 }
 
+// Reads and checks what containers are like.
+std::string ReadContainer(Settings& settings) {
+  std::string problem = ReadScalar(kContainerVariable, ParseContainerTypes, settings.container);
+  if (problem.empty()) {
+    problem = ReadScalar(kPlatformVariable, ParsePowerPlatform, settings.platform);
+  }
+  if (problem.empty()) {
+    problem = ReadScalar(kTce64StartVariable, ParseWindowStart, settings.tce64_start);
+  }
+  if (!problem.empty()) return problem;
+  problem = ContainerConflict(settings);
+  return problem.empty() ? problem : Blame(kContainerVariable, problem);
+}
+
 template <typename Element>
 std::string WriteList(const char* variable, const std::vector<Element>& list) {
   std::string assignment = std::string(variable) + "=";
@@ -75,6 +89,23 @@ std::string WriteList(const char* variable, const std::vector<Element>& list) {
     assignment += Escape(ToString(element), ';');
   }
   return assignment;
+}
+
+std::string Assignment(const char* variable, std::string_view value) {
+  return std::string(variable) + "=" + std::string(value);
+}
+
+// Appends what is not the default of what ReadContainer reads.
+void WriteContainer(const Settings& settings, std::vector<std::string>& assignments) {
+  if (settings.container != Settings().container) {
+    assignments.push_back(Assignment(kContainerVariable, ToString(settings.container)));
+  }
+  if (settings.platform != Settings().platform) {
+    assignments.push_back(Assignment(kPlatformVariable, ToString(settings.platform)));
+  }
+  if (settings.tce64_start) {
+    assignments.push_back(Assignment(kTce64StartVariable, HexNumber(*settings.tce64_start)));
+  }
 }
 
 }  // namespace
@@ -90,6 +121,7 @@ Parsed<Settings> FromEnvironment() {
   if (problem.empty()) problem = ReadList(kDevicesVariable, ParseDevice, settings.devices);
   if (problem.empty()) problem = CheckDevices(settings.devices);
   if (problem.empty()) problem = ReadList(kFaultsVariable, ParseFault, settings.faults);
+  if (problem.empty()) problem = ReadContainer(settings);
   if (problem.empty()) problem = ReadScalar(kLogVariable, ParseLogLevel, settings.log_level);
   if (problem.empty()) problem = ReadScalar(kLogFileVariable, ParsePath, settings.log_file);
   if (problem.empty()) problem = ReadScalar(kHostVariable, ParsePath, settings.host);
@@ -100,23 +132,21 @@ Parsed<Settings> FromEnvironment() {
 }
 
 std::vector<std::string> ToEnvironment(const Settings& settings) {
-  const auto assign = [](const char* variable, std::string_view value) {
-    return std::string(variable) + "=" + std::string(value);
-  };
   std::vector<std::string> assignments;
-  assignments.push_back(assign(kBackendVariable, ToString(settings.backend)));
+  assignments.push_back(Assignment(kBackendVariable, ToString(settings.backend)));
   if (!settings.devices.empty()) {
     assignments.push_back(WriteList(kDevicesVariable, settings.devices));
   }
   if (!settings.faults.empty()) assignments.push_back(WriteList(kFaultsVariable, settings.faults));
+  WriteContainer(settings, assignments);
   if (settings.log_level != Settings().log_level) {
-    assignments.push_back(assign(kLogVariable, ToString(settings.log_level)));
+    assignments.push_back(Assignment(kLogVariable, ToString(settings.log_level)));
   }
   if (!settings.log_file.empty()) {
-    assignments.push_back(assign(kLogFileVariable, settings.log_file));
+    assignments.push_back(Assignment(kLogFileVariable, settings.log_file));
   }
-  if (!settings.host.empty()) assignments.push_back(assign(kHostVariable, settings.host));
-  if (settings.summary) assignments.push_back(assign(kSummaryVariable, "1"));
+  if (!settings.host.empty()) assignments.push_back(Assignment(kHostVariable, settings.host));
+  if (settings.summary) assignments.push_back(Assignment(kSummaryVariable, "1"));
   return assignments;
 }
 

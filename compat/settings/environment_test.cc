@@ -13,8 +13,9 @@ class EnvironmentTest : public testing::Test {
   ~EnvironmentTest() override { Clear(); }
 
   static void Clear() {
-    for (const char* name : {kBackendVariable, kDevicesVariable, kFaultsVariable, kLogVariable,
-                             kLogFileVariable, kHostVariable, kSummaryVariable}) {
+    for (const char* name : {kBackendVariable, kDevicesVariable, kFaultsVariable,
+                             kContainerVariable, kPlatformVariable, kTce64StartVariable,
+                             kLogVariable, kLogFileVariable, kHostVariable, kSummaryVariable}) {
       unsetenv(name);
     }
   }
@@ -37,6 +38,9 @@ TEST_F(EnvironmentTest, EmptyEnvironmentGivesDefaultsAndAsksForNoHost) {
   EXPECT_EQ(settings->backend, Backend::kAuto);
   EXPECT_TRUE(settings->devices.empty());
   EXPECT_TRUE(settings->faults.empty());
+  EXPECT_EQ(settings->container, ContainerTypes::kType1);
+  EXPECT_EQ(settings->platform, PowerPlatform::kPowerNv);
+  EXPECT_FALSE(settings->tce64_start.has_value());
   EXPECT_EQ(settings->log_level, LogLevel::kWarning);
   EXPECT_FALSE(settings->summary);
 }
@@ -65,6 +69,9 @@ TEST_F(EnvironmentTest, RefusalsNameTheVariable) {
   WhyNot(kBackendVariable, "hard");
   WhyNot(kDevicesVariable, "nvme");
   WhyNot(kFaultsVariable, "iova=2-1");
+  WhyNot(kContainerVariable, "type2");
+  WhyNot(kPlatformVariable, "power9");
+  WhyNot(kTce64StartVariable, "4097");
   WhyNot(kLogVariable, "loud");
   WhyNot(kHostVariable, "host");
   WhyNot(kLogFileVariable, "log");
@@ -82,12 +89,27 @@ TEST_F(EnvironmentTest, EmulatedDevicesAreNotTheKernels) {
   EXPECT_EQ(FromEnvironment().message().find(kBackendVariable), 0u);
 }
 
+TEST_F(EnvironmentTest, PlatformAndWindowNeedSpaprContainers) {
+  for (const char* variable : {kPlatformVariable, kTce64StartVariable}) {
+    Clear();
+    setenv(variable, variable == kPlatformVariable ? "pseries" : "1T", 1);
+    EXPECT_EQ(FromEnvironment().message().find(kContainerVariable), 0u);
+    for (const char* container : {"spapr", "both"}) {
+      setenv(kContainerVariable, container, 1);
+      EXPECT_TRUE(FromEnvironment().ok());
+    }
+  }
+}
+
 TEST_F(EnvironmentTest, ReadsWhatItWrites) {
   Settings settings;
   settings.backend = Backend::kSoft;
   settings.devices = {*ParseDevice("nvme,addr=00:05.0,image=/a;b,,c,group=4,block_size=4096"),
                       *ParseDevice("nvme,addr=00:06.0,image=/d,group=4")};
   settings.faults = {{0x1000, 0x1fff}, {0, UINT64_MAX}};
+  settings.container = ContainerTypes::kBoth;
+  settings.platform = PowerPlatform::kPSeries;
+  settings.tce64_start = uint64_t{1} << 40;
   settings.log_level = LogLevel::kDebug;
   settings.log_file = "/tmp/log";
   settings.host = "/proc/1/fd/3";
@@ -99,6 +121,9 @@ TEST_F(EnvironmentTest, ReadsWhatItWrites) {
   EXPECT_EQ(ToEnvironment(*read), assignments);
   EXPECT_EQ(read->devices[0].image, "/a;b,c");
   EXPECT_EQ(read->faults, settings.faults);
+  EXPECT_EQ(read->container, settings.container);
+  EXPECT_EQ(read->platform, settings.platform);
+  EXPECT_EQ(read->tce64_start, settings.tce64_start);
   Clear();
 }
 

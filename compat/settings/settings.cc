@@ -17,6 +17,13 @@ struct Named {
 constexpr Named<Backend> kBackends[] = {
     {"auto", Backend::kAuto}, {"kernel", Backend::kKernel}, {"soft", Backend::kSoft}};
 
+constexpr Named<ContainerTypes> kContainerTypes[] = {{"type1", ContainerTypes::kType1},
+                                                     {"spapr", ContainerTypes::kSpapr},
+                                                     {"both", ContainerTypes::kBoth}};
+
+constexpr Named<PowerPlatform> kPowerPlatforms[] = {{"powernv", PowerPlatform::kPowerNv},
+                                                    {"pseries", PowerPlatform::kPSeries}};
+
 constexpr Named<LogLevel> kLogLevels[] = {{"error", LogLevel::kError},
                                           {"warning", LogLevel::kWarning},
                                           {"info", LogLevel::kInfo},
@@ -83,6 +90,21 @@ Parsed<Backend> ParseBackend(std::string_view text) {
   return FindByName(kBackends, text, "backend");
 }
 
+Parsed<ContainerTypes> ParseContainerTypes(std::string_view text) {
+  return FindByName(kContainerTypes, text, "container type");
+}
+
+Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text) {
+  return FindByName(kPowerPlatforms, text, "POWER platform");
+}
+
+Parsed<uint64_t> ParseWindowStart(std::string_view text) {
+  const Parsed<uint64_t> start = ParseNumber(text);
+  if (start.ok() && *start != 0 && *start % kTcePageSize == 0) return start;
+  return Refusal{"window start " + Quoted(text) +
+                 " is not a multiple of 4096 above 0 (decimal or 0x.., with K, M, G or T)"};
+}
+
 Parsed<LogLevel> ParseLogLevel(std::string_view text) {
   return FindByName(kLogLevels, text, "log level");
 }
@@ -139,6 +161,10 @@ Parsed<FaultRange> ParseFault(std::string_view text) {
 
 std::string_view ToString(Backend backend) { return FindByValue(kBackends, backend); }
 
+std::string_view ToString(ContainerTypes types) { return FindByValue(kContainerTypes, types); }
+
+std::string_view ToString(PowerPlatform platform) { return FindByValue(kPowerPlatforms, platform); }
+
 std::string_view ToString(LogLevel level) { return FindByValue(kLogLevels, level); }
 
 std::string ToString(const DeviceSettings& device) {
@@ -167,6 +193,19 @@ std::string BackendConflict(const Settings& settings) {
   }
   if (!settings.faults.empty()) {
     return "ranges that are refused need the backend soft: the kernel's IOMMU takes none";
+  }
+  return "";
+}
+
+std::string ContainerConflict(const Settings& settings) {
+  if (settings.container != ContainerTypes::kType1) return "";
+  if (settings.platform != Settings().platform) {
+    return "the platform " + std::string(ToString(settings.platform)) +
+           " needs the container spapr or both: type 1 containers are alike on all";
+  }
+  if (settings.tce64_start) {
+    return "the window start " + HexNumber(*settings.tce64_start) +
+           " needs the container spapr or both: type 1 containers have no windows";
   }
   return "";
 }

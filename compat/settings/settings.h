@@ -3,6 +3,7 @@
 #define COMPAT_SETTINGS_SETTINGS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,22 @@ enum class Backend {
   kKernel,  // the kernel's IOMMU, by /dev/iommu, with the machine's own devices
   kSoft,    // the software IOMMU, with emulated devices
 };
+
+// Which containers a program can choose between with SET_IOMMU.
+enum class ContainerTypes {
+  kType1,  // VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU: most machines
+  kSpapr,  // VFIO_SPAPR_TCE_IOMMU and VFIO_SPAPR_TCE_v2_IOMMU: POWER
+  kBoth,
+};
+
+// The POWER machine that SPAPR TCE containers are like.
+enum class PowerPlatform {
+  kPowerNv,  // without a hypervisor
+  kPSeries,  // a partition of one
+};
+
+// What a SPAPR TCE window starts at a multiple of: its smallest page, in bytes.
+inline constexpr uint64_t kTcePageSize = 4096;
 
 // What is logged: everything up to and including the level.
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
@@ -47,6 +64,10 @@ struct Settings {
   Backend backend = Backend::kAuto;
   std::vector<DeviceSettings> devices;
   std::vector<FaultRange> faults;
+  ContainerTypes container = ContainerTypes::kType1;
+  PowerPlatform platform = PowerPlatform::kPowerNv;
+  // The IOVA at which the second window of a SPAPR TCE container starts; nothing: the platform's.
+  std::optional<uint64_t> tce64_start;
   LogLevel log_level = LogLevel::kWarning;
   std::string log_file;  // empty: standard error
   std::string host;      // file that holds the host, for all who name it; empty: one of one's own
@@ -55,6 +76,16 @@ struct Settings {
 
 // Parses "auto", "kernel" or "soft".
 Parsed<Backend> ParseBackend(std::string_view text);
+
+// Parses "type1", "spapr" or "both".
+Parsed<ContainerTypes> ParseContainerTypes(std::string_view text);
+
+// Parses "powernv" or "pseries".
+Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text);
+
+// Parses where the second window starts: a multiple of kTcePageSize above 0, which is where the
+// first one lies.
+Parsed<uint64_t> ParseWindowStart(std::string_view text);
 
 // Parses "error", "warning", "info" or "debug".
 Parsed<LogLevel> ParseLogLevel(std::string_view text);
@@ -69,6 +100,8 @@ Parsed<FaultRange> ParseFault(std::string_view text);
 
 // The inverses of the above.
 std::string_view ToString(Backend backend);
+std::string_view ToString(ContainerTypes types);
+std::string_view ToString(PowerPlatform platform);
 std::string_view ToString(LogLevel level);
 std::string ToString(const DeviceSettings& device);
 std::string ToString(const FaultRange& range);
@@ -80,6 +113,10 @@ Backend ResolveBackend(const Settings& settings);
 // Why the settings do not go together with the backend that they choose (the kernel has no emulated
 // devices and refuses no IOVAs of one's choice), or an empty string. One line.
 std::string BackendConflict(const Settings& settings);
+
+// Why the settings do not go together with the container types that they choose (type 1 containers
+// have no TCE windows, whatever the machine), or an empty string. One line.
+std::string ContainerConflict(const Settings& settings);
 
 // Gives each device that has no group the lowest number that no other device has. Returns why the
 // devices cannot be had together (two at one address), or an empty string.

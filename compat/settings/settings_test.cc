@@ -107,6 +107,51 @@ TEST(BackendConflictTest, WhatIsEmulatedIsNotTheKernels) {
   EXPECT_EQ(BackendConflict(settings), "");
 }
 
+TEST(ParseContainerTypesTest, ListsWhatThereIs) {
+  EXPECT_EQ(ParseContainerTypes("type2").message(),
+            "'type2' is not a container type: expected type1, spapr or both");
+  for (const std::string_view name : {"type1", "spapr", "both"}) {
+    EXPECT_EQ(ToString(*ParseContainerTypes(name)), name);
+  }
+}
+
+TEST(ParsePowerPlatformTest, ListsWhatThereIs) {
+  EXPECT_EQ(ParsePowerPlatform("power9").message(),
+            "'power9' is not a POWER platform: expected powernv or pseries");
+  for (const std::string_view name : {"powernv", "pseries"}) {
+    EXPECT_EQ(ToString(*ParsePowerPlatform(name)), name);
+  }
+}
+
+TEST(ParseWindowStartTest, ReadsMultiplesOfAPage) {
+  EXPECT_EQ(*ParseWindowStart("4096"), 4096u);
+  EXPECT_EQ(*ParseWindowStart("0x800000000000000"), uint64_t{1} << 59);
+  EXPECT_EQ(*ParseWindowStart("1T"), uint64_t{1} << 40);
+}
+
+TEST(ParseWindowStartTest, RefusesTheFirstWindowAndHalfPages) {
+  for (const char* text : {"", "0", "0x0", "4095", "0x1001", "1t", "-4096", "16777216T"}) {
+    const Parsed<uint64_t> start = ParseWindowStart(text);
+    EXPECT_FALSE(start.ok()) << text;
+    EXPECT_NE(start.message().find("'" + std::string(text) + "' is not a multiple of 4096"),
+              std::string::npos)
+        << start.message();
+  }
+}
+
+TEST(ContainerConflictTest, WindowsAreForSpaprContainers) {
+  Settings settings;
+  EXPECT_EQ(ContainerConflict(settings), "");
+  settings.tce64_start = uint64_t{1} << 40;
+  EXPECT_NE(ContainerConflict(settings).find("0x10000000000 needs"), std::string::npos);
+  settings.platform = PowerPlatform::kPSeries;
+  EXPECT_NE(ContainerConflict(settings).find("pseries needs"), std::string::npos);
+  for (const ContainerTypes types : {ContainerTypes::kSpapr, ContainerTypes::kBoth}) {
+    settings.container = types;
+    EXPECT_EQ(ContainerConflict(settings), "");
+  }
+}
+
 TEST(ParseLogLevelTest, ListsWhatThereIs) {
   EXPECT_EQ(*ParseLogLevel("debug"), LogLevel::kDebug);
   EXPECT_EQ(ParseLogLevel("loud").message(),

@@ -40,6 +40,13 @@ CLI::App* AddRun(CLI::App& app, RunOptions& options) {
   run->add_option("--fault", options.faults,
                   "iova=FIRST-LAST: addresses that the software IOMMU refuses; once per range")
       ->allow_extra_args(false);
+  run->add_option("--container", options.container,
+                  "The containers that programs can choose: type1 (the default), spapr (POWER's "
+                  "SPAPR TCE), or both");
+  run->add_option("--platform", options.platform,
+                  "What SPAPR TCE containers are like: powernv (the default) or pseries");
+  run->add_option("--tce64-start", options.tce64_start,
+                  "Where the second window of a SPAPR TCE container starts: an IOVA, as 1T");
   run->add_option("--log", options.log_level, "error, warning, info or debug");
   run->add_flag("--summary", options.summary, "At the end, say what happened, on standard error");
   run->footer(

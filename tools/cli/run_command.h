@@ -12,6 +12,9 @@ struct RunOptions {
   std::string backend;
   std::vector<std::string> devices;
   std::vector<std::string> faults;
+  std::string container;
+  std::string platform;
+  std::string tce64_start;
   std::string log_level;
   bool summary = false;
 };

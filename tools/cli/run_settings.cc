@@ -23,8 +23,8 @@ using compat::settings::Settings;
 
 Failure Usage(const std::string& message) { return {kUsage, "run: " + message}; }
 
-template <typename T>
-Failure Read(const std::string& text, Parsed<T> (*parse)(std::string_view), T& value) {
+template <typename T, typename Field>
+Failure Read(const std::string& text, Parsed<T> (*parse)(std::string_view), Field& value) {
   if (text.empty()) return {};
   Parsed<T> parsed = parse(text);
   if (!parsed.ok()) return Usage(parsed.message());
@@ -80,6 +80,19 @@ Failure CheckBackend(const Settings& settings) {
                "nvme,addr=0000:00:05.0,image=FILE");
 }
 
+// Reads what containers are like.
+Failure ReadContainer(const RunOptions& options, Settings& settings) {
+  using compat::settings::ParseContainerTypes;
+  using compat::settings::ParsePowerPlatform;
+  using compat::settings::ParseWindowStart;
+  Failure failure = Read(options.container, ParseContainerTypes, settings.container);
+  if (!failure) failure = Read(options.platform, ParsePowerPlatform, settings.platform);
+  if (!failure) failure = Read(options.tce64_start, ParseWindowStart, settings.tce64_start);
+  if (failure) return failure;
+  const std::string conflict = compat::settings::ContainerConflict(settings);
+  return conflict.empty() ? Failure{} : Usage(conflict);
+}
+
 }  // namespace
 
 Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
@@ -91,6 +104,7 @@ Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
   if (!failure) failure = Read(options.log_level, ParseLogLevel, settings.log_level);
   if (!failure) failure = ReadAll(options.devices, ParseDevice, settings.devices);
   if (!failure) failure = ReadAll(options.faults, ParseFault, settings.faults);
+  if (!failure) failure = ReadContainer(options, settings);
   if (failure) return failure;
 
   const std::string conflict = compat::settings::AssignGroups(settings.devices);

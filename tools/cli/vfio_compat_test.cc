@@ -94,6 +94,19 @@ TEST_F(VfioCompatTest, EmulatedDevicesAreNotTheKernels) {
           {"run", "--fault=iova=0-4095", "--", "true"});
 }
 
+TEST_F(VfioCompatTest, BadContainersAreRefused) {
+  Refused(2, "'type2' is not a container type: expected type1, spapr or both",
+          {"run", "--container=type2", "--", "true"});
+  Refused(2, "'power9' is not a POWER platform: expected powernv or pseries",
+          {"run", "--container=spapr", "--platform=power9", "--", "true"});
+  Refused(2, "window start '5' is not a multiple of 4096",
+          {"run", "--container=spapr", "--tce64-start=5", "--", "true"});
+  Refused(2, "the platform pseries needs the container spapr or both",
+          {"run", "--platform=pseries", "--", "true"});
+  Refused(2, "the window start 0x10000000000 needs the container spapr or both",
+          {"run", "--container=type1", "--tce64-start=1T", "--", "true"});
+}
+
 TEST_F(VfioCompatTest, WithoutDevicesAndIommufdTheSoftwareHostIsPointedOut) {
   if (access("/dev/iommu", F_OK) == 0) GTEST_SKIP() << "the machine has /dev/iommu";
   for (const char* backend : {"--backend=auto", "--backend=kernel"}) {
@@ -188,6 +201,16 @@ TEST_F(VfioCompatTest, TheProgramFindsTheSettingsInItsEnvironment) {
   EXPECT_NE(result.output.find("VFIO_COMPAT_DEVICES=" + device() + ",group=7\n"),
             std::string::npos);
   EXPECT_NE(result.output.find("LD_PRELOAD=" + library() + "\n"), std::string::npos);
+}
+
+TEST_F(VfioCompatTest, TheProgramFindsItsContainersInItsEnvironment) {
+  const CommandResult result = Call({"run", "--backend=soft", "--container=spapr",
+                                     "--platform=pseries", "--tce64-start=1T", "--", "env"});
+  EXPECT_EQ(result.status, 0) << result.errors;
+  for (const char* line : {"VFIO_COMPAT_CONTAINER=spapr\n", "VFIO_COMPAT_PLATFORM=pseries\n",
+                           "VFIO_COMPAT_TCE64_START=0x10000000000\n"}) {
+    EXPECT_NE(result.output.find(line), std::string::npos) << result.output;
+  }
 }
 
 TEST_F(VfioCompatTest, SignalsReachTheProgram) {
