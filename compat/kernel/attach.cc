@@ -41,6 +41,10 @@ ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFi
     if (!attached.ok()) ready = AttachError(attached.error());
   }
   if (ready.ok()) ready = contents.AddBound(device, static_cast<int>(fd));
+  if (ready.ok()) {
+    detail(device).bound_as = device_id;
+    detail(device).is_blocked = 0;
+  }
   if (!ready.ok()) calls_(SYS_close, fd);
   return ready;
 }

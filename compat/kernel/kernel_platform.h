@@ -55,6 +55,10 @@ class KernelPlatform final : public vfio::Platform {
     return {container.descriptor, container.state.ioas, &container.state.tables};
   }
 
+  ioas::GroupErrors& ErrorsOf(uint32_t group) override;
+  ioas::Status FollowErrors(uint32_t group) override;
+  ioas::Status ResetGroup(uint32_t group) override;
+
   ioas::Status ShareWithKvm(int fd, bool shared, Tell tell, void* state) override;
 
   bool PassesThrough() const override { return true; }
@@ -77,6 +81,9 @@ class KernelPlatform final : public vfio::Platform {
   ioas::Status BindDevice(uint32_t device, const vfio::ContainerFile& container,
                           GroupContents& contents);
   void DetachGroup(uint32_t group);
+  // Detaches a bound device, or attaches it again.
+  ioas::Status SetBlocked(uint32_t device, bool blocked, GroupContents& contents,
+                          vfio::ContainerState& container);
   // The container's page tables that record, by `iommufd`, a descriptor of its /dev/iommu.
   ioas::kernel::DirtyTracking TrackingOf(int iommufd, vfio::ContainerState& container) const;
   // A new descriptor of the bound cdev that the device's group carries; binds it if it has none.
@@ -112,6 +119,8 @@ struct KernelDevice {
   char name[sysfs::kMaxName];
   uint32_t cdev;       // N of /dev/vfio/devices/vfioN
   uint32_t slot;       // the file slot of the device's descriptors; 0: none is open
+  uint32_t bound_as;   // its object number in the container's iommufd, while it is bound
+  uint8_t is_blocked;  // it is bound and attached to nothing, by an error of its group
   uint32_t kvm_users;  // how often KVM was told of it: each holds the cdev open
   // Processes that have a descriptor of it, as far as they are known.
   ioas::ProcessIdentity holders[16];
@@ -119,6 +128,7 @@ struct KernelDevice {
 
 struct KernelHost {
   ioas::ProcessTableState processes;
+  ioas::GroupErrors errors[kMaxDevices];  // of each group
 };
 
 }  // namespace compat::vfio

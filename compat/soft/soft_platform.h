@@ -47,6 +47,10 @@ class SoftPlatform final : public vfio::Platform {
   }
   ioas::IoasHandle HandleOf(const vfio::ContainerFile& /*container*/) const override { return {}; }
 
+  ioas::GroupErrors& ErrorsOf(uint32_t group) override;
+  ioas::Status FollowErrors(uint32_t group) override;
+  ioas::Status ResetGroup(uint32_t group) override;
+
   // Nobody else can do anything with an emulated device.
   ioas::Status ShareWithKvm(int /*fd*/, bool /*shared*/, Tell /*tell*/, void* /*state*/) override {
     return {};
@@ -73,6 +77,8 @@ class SoftPlatform final : public vfio::Platform {
   // The device for a call on a device file: from then on this process carries the device on, also
   // if it inherited the file. ENOMEM, EAGAIN.
   ioas::Result<ioas::soft::SoftDevice*> UseDevice(uint32_t index);
+  // The group's index in the software host's table.
+  uint32_t SoftIndexOf(uint32_t group) const;
   ioas::Status AddDevice(const settings::DeviceSettings& device);
   // Attaches the devices of `groups` to `space`; 0 is the blocking domain.
   void AttachDevices(uint64_t groups, ioas::ArenaRef<ioas::AddressSpaceState> space);

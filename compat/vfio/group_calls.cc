@@ -72,9 +72,11 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
   }
   // So that the first opener after a process that was killed is one.
   if (host.state().devices[*device].opens != 0) host.EndLostFiles();
+  const bool is_first = host.state().devices[*device].opens == 0;
   const ioas::Result<NewFile> file = host.platform().OpenDeviceFile(
       *device, host.WithDescriptor(*host.arena().Get(group.container)));
   if (!file.ok()) return file.error();
+  if (is_first) host.Thaw(index);
   host.parts().descriptors->OnNew(file->descriptor, file->slot);
   return long{file->descriptor};
 }

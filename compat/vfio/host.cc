@@ -57,7 +57,7 @@ ioas::Result<ContainerContext> Host::ContextFor(const ContainerFile& container) 
   const ioas::Result<uint32_t> process = platform().processes().Register();
   if (!process.ok()) return process.error();
   return ContainerContext{&arena_, &platform().backend(), &container.state,
-                          platform().HandleOf(container), *process};
+                          platform().HandleOf(container), *process, this};
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {

@@ -34,6 +34,7 @@ struct GroupState {
   uint32_t slot;          // the file slot of its descriptor; 0: closed
   uint32_t device_opens;  // device files of its devices: each holds the group open
   ioas::ArenaRef<ContainerState> container;
+  int32_t turn;  // the order of a container's groups, lowest first: the kernel's group_list
 };
 
 // What became of a container, for the summary.
@@ -63,6 +64,7 @@ struct HostState {
   // Every container there ever was, linked by ContainerState::next.
   ioas::ArenaRef<ContainerState> containers;
   uint32_t containers_opened;
+  int32_t turns;  // how often a group was put into a container
 
   // The last kMaxContainerRecords containers that ended: record i is at i % kMaxContainerRecords.
   uint32_t records_made;

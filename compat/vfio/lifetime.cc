@@ -106,7 +106,8 @@ ContainerFile Host::WithDescriptor(ContainerState& container) const {
 
 ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   const uint64_t group = uint64_t{1} << index;
-  if (container.state.type != decode::ContainerType::kNone) {
+  const bool has_iommu = container.state.type != decode::ContainerType::kNone;
+  if (has_iommu) {
     IOAS_RETURN_IF_ERROR(platform().Attach(group, container));
     const ioas::Result<ioas::IommuProperties> iommu = platform().Properties(container);
     if (!iommu.ok()) {
@@ -118,6 +119,10 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
     space.SetProperties(*iommu);
   }
   state_->groups[index].container = arena_.RefOf(&container.state);
+  // SET_IOMMU takes the groups that are there last one first, and each goes before those that were
+  // taken already.
+  const int32_t turn = ++state_->turns;
+  state_->groups[index].turn = has_iommu ? -turn : turn;
   container.state.groups |= group;
   return {};
 }
@@ -128,6 +133,9 @@ void Host::DetachGroup(uint32_t index) {
   const ContainerFile open = WithDescriptor(container);
   platform().Detach(uint64_t{1} << index, open);
   group.container = {};
+  platform().ErrorsOf(index).bits = 0;
+  // Nothing is attached any more, so nothing can fail.
+  (void)platform().FollowErrors(index);
   container.groups &= ~(uint64_t{1} << index);
   if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
   // Where the groups kept its file open, it may have ended with the last of them.
@@ -137,9 +145,26 @@ void Host::DetachGroup(uint32_t index) {
   EndContainerIfUnused(container);
 }
 
+ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) {
+  ioas::GroupErrors& errors = platform().ErrorsOf(index);
+  const uint32_t before = errors.bits.fetch_or(set);
+  errors.bits.fetch_and(~cleared);
+  const ioas::Status followed = platform().FollowErrors(index);
+  if (!followed.ok()) {
+    errors.bits.fetch_and(before | ~set);
+    errors.bits.fetch_or(before & cleared);
+  }
+  return followed;
+}
+
+void Host::Thaw(uint32_t index) {
+  constexpr uint32_t kStopped = ioas::kFrozen | ioas::kInReset;
+  if (platform().ErrorsOf(index).has(kStopped)) (void)ChangeErrors(index, 0, kStopped);
+}
+
 void Host::CloseIommu(const ContainerFile& container) {
-  const ContainerContext context{&arena_, &platform().backend(), &container.state,
-                                 platform().HandleOf(container), 0};
+  const ContainerContext context{
+      &arena_, &platform().backend(), &container.state, platform().HandleOf(container), 0, this};
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
   state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container.state);
@@ -160,7 +185,10 @@ ContainerRecord Host::RecordOf(const ContainerState& container) const {
 
 void Host::EndDevice(uint32_t index) {
   DeviceState& state = state_->devices[index];
-  if (--state.opens == 0) platform().CloseDevice(index);
+  if (--state.opens == 0) {
+    platform().CloseDevice(index);
+    Thaw(state.group);
+  }
   --state_->groups[state.group].device_opens;
   EndGroupIfUnused(state.group);
 }

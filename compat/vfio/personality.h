@@ -12,6 +12,8 @@
 
 namespace compat::vfio {
 
+class Host;
+
 // What a personality works on. Made for each call.
 struct ContainerContext {
   ioas::Arena* arena = nullptr;
@@ -19,6 +21,7 @@ struct ContainerContext {
   ContainerState* container = nullptr;
   ioas::IoasHandle handle;  // where the backend finds the address space
   uint32_t process = 0;     // the caller's index in the process table
+  Host* host = nullptr;     // for what concerns the container's groups
 
   ioas::AddressSpace space() const { return {*arena, container->space, backend, handle}; }
 };

@@ -12,6 +12,7 @@
 #include "compat/vfio/file_table.h"
 #include "ioas/backend.h"
 #include "ioas/base/result.h"
+#include "ioas/group_errors.h"
 #include "ioas/process_table.h"
 
 namespace compat::vfio {
@@ -86,6 +87,18 @@ class Platform {
   virtual ioas::Result<ioas::IommuProperties> Properties(const ContainerFile& container) = 0;
   // Where the backend finds the container's address space.
   virtual ioas::IoasHandle HandleOf(const ContainerFile& container) const = 0;
+
+  // --- Errors of a group ---
+
+  // What errors have done to `group`. Of the kernel's devices nobody tells: what is there is what
+  // programs injected.
+  virtual ioas::GroupErrors& ErrorsOf(uint32_t group) = 0;
+  // Has the devices of `group` do as ErrorsOf says; when it returns, they do. The kernel's lose
+  // their DMA, but what a program reads and writes of their registers goes to them all the same,
+  // for its descriptors are the kernel's own. EIO if that cannot be: nothing has changed then.
+  virtual ioas::Status FollowErrors(uint32_t group) = 0;
+  // Resets the devices of `group` as VFIO_DEVICE_RESET does. EIO if one cannot be reset.
+  virtual ioas::Status ResetGroup(uint32_t group) = 0;
 
   // KVM is told of the group whose descriptor `fd` is, or, if not `shared`, to forget it: calls
   // `tell` with each descriptor that stands for a device of the group. The first error that `tell`

@@ -74,6 +74,9 @@ Status SoftDmaPort::Transfer(std::span<const DmaSegment> segments, std::byte* bu
   if (!PciConfig(&device_->config).bus_master()) {
     return Fail({cursor.iova(), FaultReason::kBusMasterOff}, access);
   }
+  if (host_->errors_of(*device_).has(kDmaFrozen)) {
+    return Fail({cursor.iova(), FaultReason::kFrozen}, access);
+  }
   if (!device_->space) return Fail({cursor.iova(), FaultReason::kBlocked}, access);
   AddressSpace space(*arena_, device_->space);
   while (!cursor.done()) {
@@ -138,6 +141,9 @@ uint64_t SoftDmaPort::BytesBeforeRefused(uint64_t iova) const {
 
 Status SoftDmaPort::Fail(const Fault& fault, Access access) {
   host_->faults().Record({fault.iova, device_->address.number(), access, fault.reason, 1});
+  // A device that may not use the bus does nothing that the bus could find wrong.
+  GroupErrors& errors = host_->errors_of(*device_);
+  if (errors.has(kFreezesOnFault) && fault.reason != FaultReason::kBusMasterOff) errors.Freeze();
   return Error{EFAULT, Describe(fault.reason)};
 }
 

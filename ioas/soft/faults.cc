@@ -18,6 +18,8 @@ const char* Describe(FaultReason reason) {
       return "bus mastering is off";
     case FaultReason::kBlocked:
       return "the device is not attached to an address space";
+    case FaultReason::kFrozen:
+      return "an error has frozen the device's group";
   }
   return "unknown";
 }

@@ -20,6 +20,7 @@ enum class FaultReason : uint32_t {
   kMemoryGone,    // the memory behind the mapping, or its process, is gone
   kBusMasterOff,  // the device's command register forbids it DMA
   kBlocked,       // the device is not attached to an address space
+  kFrozen,        // an error froze the device's group
 };
 
 // A short description in the form that fits behind "DMA fault: ", a string literal.

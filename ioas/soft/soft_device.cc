@@ -7,6 +7,7 @@
 #include <new>
 
 #include "ioas/base/system_call.h"
+#include "ioas/soft/freeze.h"
 #include "ioas/soft/peer_process.h"
 
 namespace ioas::soft {
@@ -106,16 +107,21 @@ void SoftDevice::AfterForkInChild() {
 }
 
 void SoftDevice::ReadConfig(uint32_t offset, std::span<std::byte> data) {
+  if (errors().has(kIoFrozen | kInReset)) {
+    std::fill(data.begin(), data.end(), std::byte{0xff});
+    return;
+  }
   DeviceLock lock(*state_);
   config_.SetInterruptStatus(interrupts_.pin_asserted());
   config_.Read(offset, data);
 }
 
 void SoftDevice::WriteConfig(uint32_t offset, std::span<const std::byte> data) {
+  if (errors().has(kIoFrozen | kInReset)) return;
   DeviceLock lock(*state_);
   const uint32_t effects = config_.Write(offset, data);
   if ((effects & kCommandWritten) != 0) interrupts_.SetIntxDisabled(config_.intx_disabled());
-  if ((effects & kFunctionReset) != 0) model_->Reset();
+  if ((effects & kFunctionReset) != 0) ResetModel();
 }
 
 const BarLayout* SoftDevice::FindBar(uint8_t index) const {
@@ -159,6 +165,10 @@ uint32_t SoftDevice::PieceAt(uint8_t index, uint32_t offset, size_t size, BarPar
 Status SoftDevice::ReadBar(uint8_t index, uint64_t offset, std::span<std::byte> data) {
   DeviceLock lock(*state_);
   if (!config_.memory_enabled()) return Error{EIO, "the device's memory decoding is off"};
+  if (!FollowErrors(arena_, *state_)) {
+    std::fill(data.begin(), data.end(), std::byte{0xff});
+    return {};
+  }
   auto at = static_cast<uint32_t>(offset);
   while (!data.empty()) {
     BarPart part;
@@ -181,6 +191,7 @@ Status SoftDevice::WriteBar(uint8_t index, uint64_t offset, std::span<const std:
   {
     DeviceLock lock(*state_);
     if (!config_.memory_enabled()) return Error{EIO, "the device's memory decoding is off"};
+    if (!FollowErrors(arena_, *state_)) return {};
     auto at = static_cast<uint32_t>(offset);
     while (!data.empty()) {
       BarPart part;
@@ -220,12 +231,19 @@ void SoftDevice::Reset() {
   DeviceLock lock(*state_);
   interrupts_.Reset();
   config_.Reset(model_->identity(), model_->bars());
-  model_->Reset();
+  ResetModel();
 }
 
 void SoftDevice::ResetFunction() {
   DeviceLock lock(*state_);
+  ResetModel();
+}
+
+void SoftDevice::ResetModel() {
+  // A model that is reset writes its registers.
+  ShowRegisters(arena_, *state_);
   model_->Reset();
+  (void)FollowErrors(arena_, *state_);
 }
 
 Status SoftDevice::Start() {
@@ -245,10 +263,23 @@ bool SoftDevice::Poll() {
   for (int i = 0; i < kYields && state_->waiting.load(std::memory_order_relaxed) != 0; ++i) {
     SystemCall(SYS_sched_yield);
   }
+  bool froze = false;
   (void)state_->mutex.Lock();
-  const bool worked = model_->Poll();
+  const bool worked = PollModel(froze);
   state_->mutex.Unlock();
+  if (froze) FollowErrorsOfGroup();
   return worked;
+}
+
+bool SoftDevice::PollModel(bool& froze) {
+  if (!FollowErrors(arena_, *state_)) return false;
+  const bool worked = model_->Poll();
+  froze = errors().has(kIoFrozen);
+  return worked;
+}
+
+void SoftDevice::FollowErrorsOfGroup() {
+  ioas::soft::FollowErrorsOfGroup(arena_, *arena_.Get(state_->host), state_->group_index);
 }
 
 int SoftDevice::WakeDescriptor() {
@@ -267,8 +298,14 @@ void SoftDevice::Kick() {
     return;
   }
   for (int i = 0; i < kPollsInCall; ++i) {
-    DeviceLock lock(*state_);
-    if (!model_->Poll()) return;
+    bool froze = false;
+    bool worked = false;
+    {
+      DeviceLock lock(*state_);
+      worked = PollModel(froze);
+    }
+    if (froze) FollowErrorsOfGroup();
+    if (!worked) return;
   }
 }
 

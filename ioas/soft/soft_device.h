@@ -73,14 +73,15 @@ class SoftDevice final : private DeviceWorker::Client {
   uint32_t config_size() const { return kConfigSize; }
   // Reads or writes `data.size()` bytes at `offset`; the range is inside the space. Writes obey
   // each field's write mask: BAR sizing, command register, capabilities
-  // (drivers/vfio/pci/vfio_pci_config.c).
+  // (drivers/vfio/pci/vfio_pci_config.c). While an error of the group freezes I/O, or a reset is
+  // asserted, all of it reads as ones and writes are lost.
   void ReadConfig(uint32_t offset, std::span<std::byte> data);
   void WriteConfig(uint32_t offset, std::span<const std::byte> data);
 
   BarInfo bar(uint8_t index) const;
   // The same for a BAR. EIO while memory decoding is off in the command register. The MSI-X table
   // reads as ones and ignores writes, as in vfio_pci_bar_rw (drivers/vfio/pci/vfio_pci_rdwr.c).
-  // The range is inside the BAR.
+  // While I/O is frozen all reads as ones and writes are lost. The range is inside the BAR.
   Status ReadBar(uint8_t index, uint64_t offset, std::span<std::byte> data);
   Status WriteBar(uint8_t index, uint64_t offset, std::span<const std::byte> data);
 
@@ -131,6 +132,10 @@ class SoftDevice final : private DeviceWorker::Client {
   // (pci_try_reset_function saves and restores them).
   void ResetFunction();
 
+  // The errors of the device's group have changed for the better: the device goes on with what it
+  // has to do.
+  void Resume() { Kick(); }
+
   // Starts or stops this process's thread for the device; nothing happens if it runs, or does not.
   // Start is also called in a forked child that uses the device. EAGAIN or EMFILE if no thread is
   // to be had.
@@ -145,8 +150,17 @@ class SoftDevice final : private DeviceWorker::Client {
   int WakeDescriptor() override;
   void OnWakeDescriptor() override;
 
+  GroupErrors& errors() const { return arena_.Get(state_->host)->errors_of(*state_); }
+  // Has the model do a part of its work, unless an error froze the group's I/O. The device's lock
+  // is held. Returns whether there was anything to do.
+  // `froze`: whether the group was frozen meanwhile, as by a fault of this device; the group is
+  // then to follow, without the lock.
+  bool PollModel(bool& froze);
+  void FollowErrorsOfGroup();
   // The device has something to do: this process's thread does it, or else the caller.
   void Kick();
+  // Resets the model, also behind ones. The device's lock is held.
+  void ResetModel();
   const BarLayout* FindBar(uint8_t index) const;
   // How many bytes from `offset` on, at most `size`, lie in one piece: all inside or all outside of
   // the MSI-X table and PBA. `special`: which of them it is.

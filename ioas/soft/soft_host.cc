@@ -1,6 +1,32 @@
 #include "ioas/soft/soft_host.h"
 
 namespace ioas::soft {
+namespace {
+
+// A device and the memory that belongs to it.
+Result<ArenaRef<SoftDeviceState>> Allocate(Arena& arena, const DeviceSpec& spec) {
+  const Result<ArenaRef<SoftDeviceState>> ref = arena.New<SoftDeviceState>();
+  if (!ref.ok()) return ref;
+  const Result<uint32_t> model = arena.Allocate(spec.model_bytes);
+  const Result<uint32_t> registers = arena.Allocate(spec.registers_bytes, kArenaPage);
+  const Result<uint32_t> hidden = arena.Allocate(spec.registers_bytes);
+  if (!model.ok() || !registers.ok() || !hidden.ok()) {
+    if (model.ok()) arena.Free(*model, spec.model_bytes);
+    if (registers.ok()) arena.Free(*registers, spec.registers_bytes);
+    if (hidden.ok()) arena.Free(*hidden, spec.registers_bytes);
+    arena.Delete(*ref);
+    return Error{ENOMEM, "no room for a device"};
+  }
+  SoftDeviceState* device = arena.Get(*ref);
+  device->model_unit = *model;
+  device->model_bytes = spec.model_bytes;
+  device->registers_unit = *registers;
+  device->registers_bytes = spec.registers_bytes;
+  device->hidden_registers_unit = *hidden;
+  return ref;
+}
+
+}  // namespace
 
 Result<ArenaRef<SoftHost>> CreateHost(Arena& arena) {
   Result<ArenaRef<SoftHost>> ref = arena.New<SoftHost>();
@@ -19,30 +45,26 @@ Status RefuseRange(SoftHost& host, const IovaRange& range) {
   return {};
 }
 
+uint32_t FindGroup(const SoftHost& host, uint32_t number) {
+  uint32_t i = 0;
+  while (i < host.group_count && host.groups[i].number != number) ++i;
+  return i;
+}
+
 Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
                                                const DeviceSpec& spec) {
   RobustLock lock(host.mutex);
   if (FindDevice(arena, host, spec.address)) return Error{EEXIST, "two devices have one address"};
   if (host.device_count == kMaxDevices) return Error{ENOSPC, "too many devices"};
-  const Result<ArenaRef<SoftDeviceState>> ref = arena.New<SoftDeviceState>();
+  const Result<ArenaRef<SoftDeviceState>> ref = Allocate(arena, spec);
   if (!ref.ok()) return ref;
-  const Result<uint32_t> model = arena.Allocate(spec.model_bytes);
-  const Result<uint32_t> registers = arena.Allocate(spec.registers_bytes, kArenaPage);
-  if (!model.ok() || !registers.ok()) {
-    if (model.ok()) arena.Free(*model, spec.model_bytes);
-    if (registers.ok()) arena.Free(*registers, spec.registers_bytes);
-    arena.Delete(*ref);
-    return Error{ENOMEM, "no room for a device"};
-  }
   SoftDeviceState* device = arena.Get(*ref);
   device->host = arena.RefOf(&host);
   device->address = spec.address;
   device->group = spec.group;
   device->kind = spec.kind;
-  device->model_unit = *model;
-  device->model_bytes = spec.model_bytes;
-  device->registers_unit = *registers;
-  device->registers_bytes = spec.registers_bytes;
+  device->group_index = FindGroup(host, spec.group);
+  if (device->group_index == host.group_count) host.groups[host.group_count++].number = spec.group;
   device->mutex.Initialize();
   host.devices[host.device_count] = *ref;
   // Readers take no lock: the device is there when it is counted.

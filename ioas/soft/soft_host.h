@@ -10,6 +10,7 @@
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
 #include "ioas/base/robust_mutex.h"
+#include "ioas/group_errors.h"
 #include "ioas/process_table.h"
 #include "ioas/range.h"
 #include "ioas/soft/faults.h"
@@ -49,18 +50,21 @@ struct SoftDeviceState {
   // Fixed from the start.
   ArenaRef<SoftHost> host;
   PciAddress address;
-  uint32_t group;  // its IOMMU group's number
+  uint32_t group;        // its IOMMU group's number
+  uint32_t group_index;  // in SoftHost::groups
   ModelKind kind;
   uint32_t model_unit;  // the model's state in the arena
   uint32_t model_bytes;
   uint32_t registers_unit;  // what programs map: page aligned
   uint32_t registers_bytes;
+  uint32_t hidden_registers_unit;  // where they are kept while programs see ones (freeze.h)
 
   RobustMutex mutex;                  // guards all below; taken before an address space's
   std::atomic<uint32_t> waiting;      // threads that want the mutex for a program's call
   ArenaRef<AddressSpaceState> space;  // 0: blocked
   PciConfigState config;
   InterruptState interrupts;
+  bool hides_registers;
 };
 
 // Holds a device's lock for a program's call. A thread that looks at the device again and again
@@ -80,6 +84,12 @@ class [[nodiscard]] DeviceLock {
   RobustLock lock_;
 };
 
+// An IOMMU group that has devices.
+struct SoftGroup {
+  uint32_t number;
+  GroupErrors errors;
+};
+
 // Lies in the arena.
 struct SoftHost {
   RobustMutex mutex;  // guards the list of devices while it grows
@@ -89,9 +99,14 @@ struct SoftHost {
   IovaRange refused[kMaxRefusedRanges];
   std::atomic<uint32_t> device_count;
   ArenaRef<SoftDeviceState> devices[kMaxDevices];
+  uint32_t group_count;
+  SoftGroup groups[kMaxDevices];
 
   ProcessTable processes() { return ProcessTable(&process_table); }
   FaultLog faults() { return FaultLog(&fault_log); }
+  GroupErrors& errors_of(const SoftDeviceState& device) {
+    return groups[device.group_index].errors;
+  }
 };
 
 // Makes a host without devices. ENOMEM if the arena is full.
@@ -114,6 +129,9 @@ struct DeviceSpec {
 // ENOMEM if the arena is full.
 Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
                                                const DeviceSpec& spec);
+
+// The group of that number, in SoftHost::groups; group_count if there is none.
+uint32_t FindGroup(const SoftHost& host, uint32_t number);
 
 // The host's device at `address`; 0 if there is none.
 ArenaRef<SoftDeviceState> FindDevice(const Arena& arena, const SoftHost& host,
