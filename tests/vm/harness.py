@@ -74,6 +74,17 @@ def run_job(kernel, name, *arguments, options=()):
     return result.stdout
 
 
+def answers_by_script(output):
+    """The lines behind each line "@@ SCRIPT", by the script's name."""
+    answers = {}
+    for line in output.splitlines():
+        if line.startswith("@@ "):
+            lines = answers.setdefault(line[3:], [])
+        else:
+            lines.append(line)
+    return answers
+
+
 def play(kernel, scripts):
     """Runs conformance scripts on the first device; returns the lines of each one by its name.
 
@@ -81,12 +92,7 @@ def play(kernel, scripts):
     """
     arguments = [*scripts, "--", *under(kernel), built("tests/conformance/vconf")]
     output = run_job(kernel, "conformance_job.sh", *arguments, options=("--e1000e",))
-    answers = {}
-    for line in output.splitlines():
-        if line.startswith("@@ "):
-            lines = answers.setdefault(line[3:], [])
-        else:
-            lines.append(line)
+    answers = answers_by_script(output)
     print("\n".join(answers.pop("errors")))
     return answers
 

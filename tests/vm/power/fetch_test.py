@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Where tests/vm/power/fetch looks, what it keeps, and what is left where it fails.
+
+Nothing is fetched: `apt-get`, `apt-cache` and `dpkg-deb` are scripts, and a journal says what they
+were asked for.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import power
+from power import harness
+
+# $SUITES are those that the archive has.
+FAKE_APT_GET = """#!/bin/bash
+case "$*" in
+  *indextargets*) printf '%s\\n' 'Other|main|http://other/' 'Debian|main|http://debian/' \
+    'Debian|contrib|http://debian/' ;;
+  *update*)
+    sources=$(sed -n 's/^deb //p' "$XDG_CACHE_HOME/vfio-compat/vm/power-apt/sources.list")
+    echo "update ${sources//$'\\n'/, }" >> "$JOURNAL"
+    while read -r archive suite _; do
+      [[ $archive == http://debian/ && " $SUITES " == *" $suite "* ]] || exit 100
+    done <<< "$sources" ;;
+  *download*)
+    echo download >> "$JOURNAL"
+    eval "${WHILE_FETCHING:-}"
+    touch linux-image-6.12.9-powerpc64le_1.deb busybox-static_1.deb ;;
+esac
+"""
+
+FAKE_APT_CACHE = """#!/bin/bash
+case "$*" in
+  *search*) echo "${FOUND-linux-image-6.12.9-powerpc64le - Linux}" ;;
+  *show*) echo "Version: ${VERSION:-6.12.9-1}" ;;
+esac
+"""
+
+FAKE_DPKG_DEB = """#!/bin/bash
+cd "$PACKAGE" && tar -c .
+"""
+
+MODULES = ["vfio-pci-core.ko", "vfio-pci.ko", "vfio.ko", "vfio_iommu_spapr_tce.ko"]
+
+
+class FetchTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.journal = self.folder / "journal"
+        self.cache = self.folder / "cache/vfio-compat/vm"
+        self.program("apt-get", FAKE_APT_GET)
+        self.program("apt-cache", FAKE_APT_CACHE)
+        self.program("dpkg-deb", FAKE_DPKG_DEB)
+        self.package()
+
+    def program(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def package(self):
+        """What both packages unpack to."""
+        for name in ("bin/busybox", "boot/vmlinux-6.12.9", *(f"lib/{name}.xz" for name in MODULES)):
+            path = self.folder / "package" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+            if path.suffix == ".xz":
+                path.with_suffix("").write_text(name)
+                subprocess.run(["xz", "-f", path.with_suffix("")], check=True)
+
+    def fetch(self, *arguments, **environment):
+        """Returns the status, what was printed, and the messages."""
+        result = subprocess.run(
+            [power.HERE / "fetch", *arguments],
+            env={
+                **os.environ,
+                "PATH": f"{self.folder}:{os.environ['PATH']}",
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                "JOURNAL": str(self.journal),
+                "PACKAGE": str(self.folder / "package"),
+                "SUITES": "bookworm bookworm-backports trixie",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result.returncode, result.stdout.strip(), result.stderr
+
+    def happened(self):
+        return self.journal.read_text().splitlines() if self.journal.exists() else []
+
+    def fetched(self):
+        """The folders of kernels, whole or half."""
+        return sorted(path.name for path in self.cache.glob("power-6*"))
+
+    def test_what_the_guest_needs_is_fetched_once(self):
+        status, folder, errors = self.fetch()
+        self.assertEqual((status, folder), (0, str(self.cache / "power-6.12.9-1")), errors)
+        self.assertEqual(sorted(os.listdir(folder)), ["busybox", *MODULES, "vmlinux"])
+        self.assertEqual(self.fetch(), (0, folder, ""))
+        backports = "http://debian/ bookworm-backports main, http://debian/ bookworm main"
+        self.assertEqual(self.happened(), [f"update {backports}", "download"])
+
+    def test_a_mirror_without_backports_has_the_next_release(self):
+        status, _, errors = self.fetch(SUITES="bookworm trixie")
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(self.happened()[1:], ["update http://debian/ trixie main", "download"])
+
+    def test_a_newer_kernel_is_fetched_when_asked_for(self):
+        self.fetch()
+        self.assertEqual(self.fetch(VERSION="6.12.10-1")[1], str(self.cache / "power-6.12.9-1"))
+        newer = str(self.cache / "power-6.12.10-1")
+        self.assertEqual(self.fetch("--newest", VERSION="6.12.10-1")[:2], (0, newer))
+        self.assertEqual(self.fetch()[:2], (0, newer))
+
+    def test_no_archive_with_such_a_kernel_is_told_apart(self):
+        for environment in ({"SUITES": ""}, {"FOUND": ""}):
+            with self.subTest(environment):
+                status, folder, errors = self.fetch(**environment)
+                self.assertEqual((status, folder), (harness.LACKING, ""))
+                self.assertIn("no archive that apt knows here", errors)
+        self.assertIn("update http://other/ trixie main", self.happened())
+
+    def test_a_fetch_that_fails_leaves_no_kernel(self):
+        status, folder, errors = self.fetch(WHILE_FETCHING="echo why; exit 100")
+        self.assertEqual((status, folder), (1, ""))
+        self.assertIn("why", errors)
+        self.assertEqual(self.fetch("--cached")[0], 1)
+        self.assertEqual(self.fetch()[0], 0)
+
+    def test_a_package_without_a_module_is_refused(self):
+        (self.folder / "package/lib/vfio-pci.ko.xz").unlink()
+        status, folder, errors = self.fetch()
+        self.assertEqual((status, folder), (1, ""))
+        self.assertIn("has no module vfio-pci", errors)
+
+    def test_a_machine_without_apt_is_told_apart(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        for tool in ("bash", "mkdir", "flock", "sort", "tail"):
+            (empty / tool).symlink_to(shutil.which(tool))
+        status, _, errors = self.fetch(PATH=str(empty))
+        self.assertEqual(status, harness.LACKING)
+        self.assertIn("apt-get is missing", errors)
+
+
+if __name__ == "__main__":
+    harness.main()
