@@ -25,11 +25,12 @@ struct GroupErrors {
 
   bool has(uint32_t any) const { return (bits.load() & any) != 0; }
 
-  // An error. Returns whether the group was not frozen as a whole before.
-  bool Freeze() {
-    if ((bits.fetch_or(kFrozen) & kFrozen) == kFrozen) return false;
+  bool is_frozen() const { return (bits.load() & kFrozen) == kFrozen; }
+
+  // A fault: freezes the group, if that is asked for.
+  void OnFault() {
+    if (!has(kFreezesOnFault) || (bits.fetch_or(kFrozen) & kFrozen) == kFrozen) return;
     freezes.fetch_add(1, std::memory_order_relaxed);
-    return true;
   }
 };
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <span>
 
 #include "compat/decode/decode.h"
 #include "compat/settings/settings.h"
@@ -143,6 +144,10 @@ class Host {
   // Platform::Attach does, and then changes nothing.
   ioas::Status AttachGroup(uint32_t index, const ContainerFile& container);
   void DetachGroup(uint32_t index);
+  // Writes the indices of the groups of `container` to `groups`, in the order in which the kernel
+  // goes through them, and returns what was written.
+  std::span<const uint32_t> GroupsInTurn(const ContainerState& container,
+                                         std::span<uint32_t, kMaxDevices> groups) const;
   // Sets and clears GroupErrorBits of group `index`, and has its devices follow. Fails as
   // Platform::FollowErrors does, and then changes nothing.
   ioas::Status ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared);

@@ -4,6 +4,8 @@
 // container.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "compat/vfio/host.h"
 #include "ioas/base/system_call.h"
 
@@ -143,6 +145,19 @@ void Host::DetachGroup(uint32_t index) {
     EndFile(container.slot);
   }
   EndContainerIfUnused(container);
+}
+
+std::span<const uint32_t> Host::GroupsInTurn(const ContainerState& container,
+                                             std::span<uint32_t, kMaxDevices> groups) const {
+  size_t count = 0;
+  for (uint32_t i = 0; i < state_->group_count; ++i) {
+    if ((container.groups >> i & 1) != 0) groups[count++] = i;
+  }
+  const std::span<uint32_t> found = groups.first(count);
+  std::sort(found.begin(), found.end(), [this](uint32_t one, uint32_t other) {
+    return state_->groups[one].turn < state_->groups[other].turn;
+  });
+  return found;
 }
 
 ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) {

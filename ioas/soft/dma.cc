@@ -142,8 +142,7 @@ uint64_t SoftDmaPort::BytesBeforeRefused(uint64_t iova) const {
 Status SoftDmaPort::Fail(const Fault& fault, Access access) {
   host_->faults().Record({fault.iova, device_->address.number(), access, fault.reason, 1});
   // A device that may not use the bus does nothing that the bus could find wrong.
-  GroupErrors& errors = host_->errors_of(*device_);
-  if (errors.has(kFreezesOnFault) && fault.reason != FaultReason::kBusMasterOff) errors.Freeze();
+  if (fault.reason != FaultReason::kBusMasterOff) host_->errors_of(*device_).OnFault();
   return Error{EFAULT, Describe(fault.reason)};
 }
 
