@@ -1,7 +1,8 @@
 #include "ioas/address_space.h"
 
 #include <algorithm>
-#include <atomic>
+
+#include "ioas/address_space_change.h"
 
 namespace ioas {
 namespace {
@@ -22,26 +23,6 @@ uint32_t Cut(std::span<IovaRange> ranges, uint32_t count, const IovaRange& reser
   return kept;
 }
 
-// Notes, as long as it lives, that `mapping` is being made or removed: see Recover.
-class Change {
- public:
-  Change(AddressSpaceState& state, const Mapping& mapping) : state_(state) {
-    state_.changing = {mapping.first, mapping.last};
-    std::atomic_signal_fence(std::memory_order_release);
-    state_.is_changing = 1;
-    std::atomic_signal_fence(std::memory_order_release);
-  }
-  ~Change() {
-    std::atomic_signal_fence(std::memory_order_release);
-    state_.is_changing = 0;
-  }
-  Change(const Change&) = delete;
-  Change& operator=(const Change&) = delete;
-
- private:
-  AddressSpaceState& state_;
-};
-
 }  // namespace
 
 Result<ArenaRef<AddressSpaceState>> AddressSpace::Create(Arena& arena, const IommuProperties& iommu,
@@ -61,6 +42,7 @@ void AddressSpace::Configure(const IommuProperties& iommu, uint32_t mapping_limi
 
 void AddressSpace::SetProperties(const IommuProperties& iommu) {
   state_->page_sizes = iommu.page_sizes;
+  state_->has_windows_anywhere = iommu.has_windows_anywhere ? 1 : 0;
   state_->aperture_count =
       static_cast<uint32_t>(std::min<size_t>(iommu.apertures.size(), kMaxApertures));
   std::copy_n(iommu.apertures.begin(), state_->aperture_count, state_->apertures);
@@ -77,22 +59,38 @@ AddressSpace::Lock::Lock(AddressSpace& space) : lock_(space.state_->mutex) {
 
 void AddressSpace::Recover() {
   MappingIndex index = mappings();
-  if (!index.Validate()) {
-    if (backend_ != nullptr) backend_->Discard(handle_, {0, UINT64_MAX});
-    index.Clear();
-    state_->statistics.bytes_mapped = 0;
-  } else if (state_->is_changing != 0) {
-    const IovaRange range = state_->changing;
-    if (backend_ != nullptr) backend_->Discard(handle_, range);
-    if (index.Erase(range.first)) {
-      state_->statistics.bytes_mapped -= range.last - range.first + 1;
+  const bool is_valid = index.Validate();
+  if (!is_valid || state_->is_changing != 0) {
+    const IovaRange lost = is_valid ? state_->changing : IovaRange{0, UINT64_MAX};
+    if (backend_ != nullptr) backend_->Discard(handle_, lost);
+    if (is_valid) {
+      index.Erase(lost.first);
+    } else {
+      index.Clear();
     }
+    ForgetPages(lost);
   }
+  DestroyRemovedWindows();
+  state_->statistics.bytes_mapped = BytesMapped();
   state_->is_changing = 0;
+}
+
+uint64_t AddressSpace::BytesMapped() {
+  uint64_t bytes = 0;
+  MappingIndex index = mappings();
+  for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
+       mapping = index.Next(mapping->first)) {
+    bytes += mapping->last - mapping->first + 1;
+  }
+  for (const WindowState& each : state_->window) {
+    bytes += each.table.mapped << each.table.page_shift;
+  }
+  return bytes;
 }
 
 void AddressSpace::Destroy() {
   mappings().Clear();
+  for (uint32_t number = 0; number < kMaxWindows; ++number) TableOf(number).Destroy();
   arena_->Delete(arena_->RefOf(state_));
   state_ = nullptr;
 }
@@ -109,7 +107,7 @@ Status AddressSpace::Map(const Mapping& mapping) {
   if (!IsUsable({mapping.first, mapping.last})) {
     return Error{EINVAL, "the range is not inside one usable IOVA range"};
   }
-  const Change change(*state_, mapping);
+  const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
   IOAS_RETURN_IF_ERROR(backend_->Map(handle_, mapping));
   if (Status inserted = index.InsertAt(place, mapping); !inserted.ok()) {
     (void)backend_->Unmap(handle_, mapping);
@@ -121,7 +119,7 @@ Status AddressSpace::Map(const Mapping& mapping) {
 }
 
 Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapping) {
-  const Change change(*state_, mapping);
+  const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
   IOAS_RETURN_IF_ERROR(backend_->Unmap(handle_, mapping));
   mappings().EraseAt(place);
   ++state_->statistics.unmaps;
@@ -140,6 +138,9 @@ uint64_t AddressSpace::UnmapAll() {
 }
 
 Result<Translation> AddressSpace::Translate(uint64_t iova, uint32_t access) {
+  if (state_->windows != 0) [[unlikely]] {
+    if (const auto number = FindWindow(iova)) return TranslateInWindow(*number, iova, access);
+  }
   const std::optional<Mapping> mapping = mappings().FindContaining(iova);
   if (!mapping) return Error{ENOENT, "nothing is mapped at the IOVA"};
   if ((mapping->flags & access) == 0) {

@@ -3,10 +3,15 @@
 // Apertures say what can be translated, reserved ranges (each with its owner) what is kept out of
 // them, mappings what leads where. The state lies in the arena; AddressSpace is a view on it, two
 // pointers, made wherever it is needed.
+//
+// A window is an aperture of another kind: its pages lie in a page table and are mapped, replaced
+// and unmapped one by one, without regard to how they came to be (SPAPR TCE containers). All memory
+// behind a window is one process's.
 #ifndef IOAS_ADDRESS_SPACE_H_
 #define IOAS_ADDRESS_SPACE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "ioas/backend.h"
@@ -14,6 +19,7 @@
 #include "ioas/base/result.h"
 #include "ioas/base/robust_mutex.h"
 #include "ioas/mapping_index.h"
+#include "ioas/page_table.h"
 #include "ioas/range.h"
 
 namespace ioas {
@@ -30,10 +36,18 @@ struct ReservedRange {
 };
 inline constexpr uint32_t kIommuOwner = ~0u;
 
-// What happened in an address space since it was made.
+inline constexpr uint32_t kMaxWindows = 2;
+
+struct WindowState {
+  IovaRange range;
+  uint32_t process;  // whose memory is behind it: an index in the ProcessTable
+  PageTableState table;
+};
+
+// What happened in an address space since it was made. A page of a window counts as a mapping.
 struct AddressSpaceStatistics {
   uint64_t maps;          // mappings made
-  uint64_t unmaps;        // mappings removed
+  uint64_t unmaps;        // mappings removed, those that were replaced included
   uint64_t bytes_mapped;  // live
   uint64_t dma_read;      // bytes that devices read
   uint64_t dma_written;   // bytes that devices wrote
@@ -51,9 +65,19 @@ struct AddressSpaceState {
   // whether it is.
   uint32_t is_changing;
   IovaRange changing;
+  uint32_t windows;               // a bit for each of `window` that is there
+  uint32_t has_windows_anywhere;  // as in IommuProperties
   IovaRange apertures[kMaxApertures];
   ReservedRange reserved[kMaxReservedRanges];
+  WindowState window[kMaxWindows];
   AddressSpaceStatistics statistics;
+
+  // How many mappings there are, pages of windows included.
+  uint64_t live_mappings() const {
+    uint64_t live = mappings.size;
+    for (const WindowState& each : window) live += each.table.mapped;
+    return live;
+  }
 };
 
 // Where an IOVA leads.
@@ -79,9 +103,9 @@ class AddressSpace {
   // Holds the address space's lock. Everything below needs it held, by the caller.
   class [[nodiscard]] Lock {
    public:
-    // Takes the lock. If its last holder died in the middle of a change, the mapping that it was
-    // about is dropped, and all of them where that cannot be told apart: DMA then faults, which is
-    // better than what a half-made change could lead to.
+    // Takes the lock. If its last holder died in the middle of a change, the mapping or the pages
+    // that it was about are dropped, and all mappings where that cannot be told apart: DMA then
+    // faults, which is better than what a half-made change could lead to.
     explicit Lock(AddressSpace& space);
 
    private:
@@ -114,6 +138,34 @@ class AddressSpace {
   // Unmaps all. Returns how many bytes were mapped.
   uint64_t UnmapAll();
 
+  // --- Windows: `number` is below kMaxWindows ---
+
+  // The lowest place for a window of `size` bytes, a power of two, that is a multiple of its size,
+  // in a usable range and free of other windows. ENOSPC if there is none.
+  Result<uint64_t> FindPlace(uint64_t size) const;
+  // Makes window `number`, which is not there, from `first` on, of `pages` pages (at least 1) of
+  // 1 << `page_shift` bytes (at least 4096), with memory of `process` to come. Takes hardly any
+  // memory. EINVAL if pages are smaller than the IOMMU's, or the window wraps, ENOSPC if it meets
+  // another window or something that is not usable.
+  Status AddWindow(uint32_t number, uint64_t first, uint64_t pages, uint32_t page_shift,
+                   uint32_t process);
+  // Removes window `number`, if it is there, with all that it maps; `gone` is told of that.
+  void RemoveWindow(uint32_t number, PageRunSink& gone);
+  bool HasWindow(uint32_t number) const { return (state_->windows >> number & 1) != 0; }
+  // The window that `iova` lies in; nothing if there is none.
+  std::optional<uint32_t> FindWindow(uint64_t iova) const;
+  const WindowState& window(uint32_t number) const { return state_->window[number]; }
+
+  // Makes pages of window `number` lead to a run of memory; `gone` is told where they led before.
+  // Fails as Backend::MapRun does, and with ENOMEM if the arena is full. After EFAULT and a full
+  // arena nothing has changed, after other errors no page of the run leads anywhere.
+  Status MapRun(uint32_t number, const PageRun& run, PageRunSink& gone);
+  // Makes pages of window `number` lead nowhere; `gone` is told where they led before. Fails as
+  // Backend::UnmapRange does, and then changes nothing.
+  Status UnmapRun(uint32_t number, const IovaRange& iovas, PageRunSink& gone);
+
+  // --- Devices ---
+
   // Where `iova` leads for an access of kind `access` (one Access bit): ENOENT if it is not mapped,
   // EACCES if the mapping does not permit it.
   Result<Translation> Translate(uint64_t iova, uint32_t access);
@@ -132,6 +184,19 @@ class AddressSpace {
  private:
   // Puts right what a process that died with the lock left behind.
   void Recover();
+  // The parts of that about windows: no page of `iovas` leads anywhere any more, and windows that
+  // were being removed are.
+  void ForgetPages(const IovaRange& iovas);
+  void DestroyRemovedWindows();
+  // Counts anew what AddressSpaceStatistics::bytes_mapped says.
+  uint64_t BytesMapped();
+
+  PageTable TableOf(uint32_t number) const {
+    return PageTable(*arena_, &state_->window[number].table);
+  }
+  // Makes the pages of `iovas`, which begins and ends with pages of the window, lead nowhere.
+  void ClearPages(uint32_t number, const IovaRange& iovas, PageRunSink& gone);
+  Result<Translation> TranslateInWindow(uint32_t number, uint64_t iova, uint32_t access) const;
 
   Arena* arena_;
   AddressSpaceState* state_;

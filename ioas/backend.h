@@ -2,6 +2,7 @@
 #ifndef IOAS_BACKEND_H_
 #define IOAS_BACKEND_H_
 
+#include <cerrno>
 #include <cstdint>
 #include <span>
 
@@ -24,6 +25,24 @@ struct IommuProperties {
   std::span<const IovaRange> apertures;   // what it can translate, ascending
   std::span<const IovaRange> reserved;    // what it keeps for itself (interrupts), ascending
   bool enforces_cache_coherency = false;  // devices cannot get past the caches (PCI no-snoop)
+  // Windows (address_space.h) may lie anywhere, outside apertures and on what is reserved too.
+  bool has_windows_anywhere = false;
+};
+
+// Memory of a process: user addresses, page aligned, both ends included.
+struct MemoryRange {
+  uint64_t first;
+  uint64_t last;
+
+  uint64_t size() const { return last - first + 1; }
+};
+
+// Pages of a window that are to lead to consecutive memory of this process.
+struct PageRun {
+  IovaRange iovas;        // whole pages of the window
+  uint64_t user_address;  // where the first of them leads; a multiple of 4096
+  uint32_t access;        // Access bits
+  bool is_pinned;         // all of the memory lies in one range that is pinned (Backend::Pin)
 };
 
 // Where a backend finds an address space. The software host's lie in the arena and need none.
@@ -56,6 +75,32 @@ class Backend {
   // makes sure that it is not.
   virtual void Discard(IoasHandle space, const IovaRange& range) = 0;
 
+  // --- Windows, whose pages are mapped and replaced one by one ---
+  //
+  // Each MAP of a program is one MapRun for each pinned range that it touches. What is pinned is
+  // known by its user addresses: an address space belongs to one process then, and no two pinned
+  // ranges of it overlap. They stay pinned as long as a page may lead there.
+
+  // Pins memory of this process for `space`, faulted in, so that MapRun may lead devices there, for
+  // reading and writing, until Unpin. Adds nothing to ProcessTable's locked memory: the caller
+  // does. EFAULT if any of it is not there or may not be written, ENOMEM. Behaviour:
+  // mm_iommu_do_alloc in arch/powerpc/mm/book3s64/iommu_api.c.
+  virtual Status Pin(IoasHandle /*space*/, const MemoryRange& /*memory*/) { return NoWindows(); }
+  // Undoes Pin, of exactly `memory`, in which no page leads any more. It may be another process's.
+  virtual void Unpin(IoasHandle /*space*/, const MemoryRange& /*memory*/) {}
+  // Makes all pages of `run` lead to its memory, instead of wherever they led before. Memory that
+  // is not pinned is so from now on until its page leads elsewhere, and only its kind has to fit
+  // run.access. EFAULT as with Map, and nothing has changed; ENOMEM and others of the IOMMU's: no
+  // page of `run` leads anywhere then.
+  virtual Status MapRun(IoasHandle /*space*/, const PageRun& /*run*/) { return NoWindows(); }
+  // Makes the pages of `iovas` lead nowhere, whether they led anywhere before or not. Cuts runs,
+  // but no page of the window. Fails only if nothing has changed.
+  virtual Status UnmapRange(IoasHandle /*space*/, const IovaRange& /*iovas*/) {
+    return NoWindows();
+  }
+
+  // --- What devices write ---
+
   // Begins to record which pages devices write. Returns false if that cannot be: each page that a
   // device may write has to count as written then.
   virtual bool StartDirtyTracking(IoasHandle /*space*/) { return false; }
@@ -66,6 +111,9 @@ class Backend {
                               uint64_t /*page_size*/, uint64_t* /*words*/) {
     return false;
   }
+
+ private:
+  static Error NoWindows() { return {EOPNOTSUPP, "the host's IOMMU carries no windows out"}; }
 };
 
 }  // namespace ioas

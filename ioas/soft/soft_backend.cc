@@ -90,7 +90,12 @@ Status Populate(uint64_t user_address, uint64_t size, bool writable) {
   return kNotThere;
 }
 
-IommuProperties SoftBackend::properties() const { return {kPageSizes, kApertures, kReserved}; }
+IommuProperties SoftBackend::properties() const {
+  return {.page_sizes = kPageSizes,
+          .apertures = kApertures,
+          .reserved = kReserved,
+          .has_windows_anywhere = true};
+}
 
 Status SoftBackend::Map(IoasHandle /*space*/, const Mapping& mapping) {
   const bool writable = (mapping.flags & kAccessWrite) != 0;
@@ -115,6 +120,16 @@ Status SoftBackend::Map(IoasHandle /*space*/, const Mapping& mapping) {
 Status SoftBackend::Unmap(IoasHandle /*space*/, const Mapping& mapping) {
   processes_.UnlockMemory(mapping.owner, mapping.last - mapping.first + 1);
   return {};
+}
+
+Status SoftBackend::Pin(IoasHandle /*space*/, const MemoryRange& memory) {
+  return Populate(memory.first, memory.size(), /*writable=*/true);
+}
+
+Status SoftBackend::MapRun(IoasHandle /*space*/, const PageRun& run) {
+  if (run.is_pinned) return {};
+  return Populate(run.user_address, run.iovas.last - run.iovas.first + 1,
+                  (run.access & kAccessWrite) != 0);
 }
 
 }  // namespace ioas::soft

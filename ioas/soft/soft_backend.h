@@ -10,7 +10,7 @@
 namespace ioas::soft {
 
 // Behaves as Intel's VT-d with 39 bits of address does: 4 KiB, 2 MiB and 1 GiB pages, and a hole
-// where devices write their interrupts.
+// where devices write their interrupts. For windows there is no such hole and no limit.
 class SoftBackend final : public Backend {
  public:
   explicit SoftBackend(ProcessTable processes) : processes_(processes) {}
@@ -21,8 +21,12 @@ class SoftBackend final : public Backend {
   // address by then, as long as it has anything.
   Status Map(IoasHandle space, const Mapping& mapping) override;
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
-  // Devices translate by the index, which its owner puts right; locked memory went with its
-  // process.
+  // What a window leads to is faulted in once; nothing else is to be done but in the page table.
+  Status Pin(IoasHandle space, const MemoryRange& memory) override;
+  Status MapRun(IoasHandle space, const PageRun& run) override;
+  Status UnmapRange(IoasHandle /*space*/, const IovaRange& /*iovas*/) override { return {}; }
+  // Devices translate by index and page tables, which their owner puts right; locked memory went
+  // with its process.
   void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
 
  private:

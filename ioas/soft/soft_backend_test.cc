@@ -104,6 +104,22 @@ TEST_F(SoftBackendTest, PopulatingChangesNothing) {
   for (uint64_t i = 0; i < 8 * kPage; ++i) ASSERT_EQ(memory_[i], static_cast<char>(0xa5));
 }
 
+TEST_F(SoftBackendTest, PinnedMemoryHasToBeWritable) {
+  SoftBackend backend{ProcessTable(state_)};
+  EXPECT_TRUE(backend.Pin({}, {At(0), At(8) - 1}).ok());
+  EXPECT_EQ(backend.Pin({}, {At(0), At(9) - 1}).error().code, EFAULT);
+}
+
+TEST_F(SoftBackendTest, RunOfMemoryThatIsNotPinnedHasToBeThereForItsAccess) {
+  SoftBackend backend{ProcessTable(state_)};
+  const IovaRange iovas = {0, kPage - 1};
+  EXPECT_TRUE(backend.MapRun({}, {iovas, At(8), kAccessRead, false}).ok());
+  EXPECT_EQ(backend.MapRun({}, {iovas, At(8), kAccessWrite, false}).error().code, EFAULT);
+  EXPECT_EQ(backend.MapRun({}, {iovas, At(9), kAccessRead, false}).error().code, EFAULT);
+  EXPECT_TRUE(backend.UnmapRange({}, iovas).ok());
+  EXPECT_EQ(locked(), 0u);
+}
+
 // The order in which the kernel finds errors: page by page, memory first.
 TEST_F(SoftBackendTest, MissingMemoryCountsBeforeTheLimitWhereItComesFirst) {
   const pid_t child = fork();
