@@ -8,6 +8,7 @@
 
 #include "compat/decode/call.h"
 #include "compat/vfio/host_state.h"
+#include "ioas/group_errors.h"
 #include "ioas/soft/faults.h"
 #include "ioas/soft/soft_host.h"
 
@@ -93,6 +94,18 @@ void AppendFaults(std::string& text, const ioas::soft::FaultLog& log) {
   for (const FaultRecord& fault : faults) AppendFault(text, fault);
 }
 
+void AppendFrozenGroups(std::string& text, vfio::Host& host) {
+  vfio::Host::Lock lock(host);
+  const vfio::HostState& state = host.state();
+  for (uint32_t i = 0; i < state.group_count; ++i) {
+    const ioas::GroupErrors& errors = host.platform().ErrorsOf(i);
+    if (errors.freezes == 0) continue;
+    AppendLine(text, "group %u: frozen by an error %u %s%s", state.groups[i].number,
+               errors.freezes.load(), errors.freezes == 1 ? "time" : "times",
+               errors.has(ioas::kFrozen) ? ", and still is" : "");
+  }
+}
+
 }  // namespace
 
 std::string Summarize(vfio::Host& host) {
@@ -103,6 +116,7 @@ std::string Summarize(vfio::Host& host) {
   const bool sees_dma = static_cast<bool>(host.state().soft);
   for (const ContainerRecord& container : containers) AppendContainer(text, container, sees_dma);
   if (containers.empty()) AppendLine(text, "no container had an IOMMU");
+  AppendFrozenGroups(text, host);
   if (sees_dma) AppendFaults(text, host.arena().Get(host.state().soft)->faults());
   return text;
 }

@@ -8,8 +8,9 @@
 
 namespace compat::summary {
 
-// A paragraph for each container that had an IOMMU, the last 64 that ended and those that live, and
-// a line for each DMA fault. Takes the host's lock. Files whose processes are gone are ended first.
+// A paragraph for each container that had an IOMMU, the last 64 that ended and those that live,
+// a line for each group that an error froze, and for each DMA fault. Takes the host's lock. Files
+// whose processes are gone are ended first.
 std::string Summarize(vfio::Host& host);
 
 }  // namespace compat::summary

@@ -68,5 +68,27 @@ TEST(SummaryTest, FaultsNameDeviceIovaDirectionAndReason) {
       << Summarize(host.host());
 }
 
+TEST(SummaryTest, GroupsThatAnErrorFrozeAreCounted) {
+  soft::TestHost host;
+  int descriptor = -1;
+  host.ContainerOfType(3, descriptor);
+  const auto group = host.platform().FindGroup(soft::TestHost::kGroup);
+  ASSERT_TRUE(group.ok());
+  ioas::GroupErrors& errors = host.platform().ErrorsOf(*group);
+  errors.OnFault();
+  EXPECT_EQ(Summarize(host.host()).find("frozen"), std::string::npos);
+  errors.bits = ioas::kFreezesOnFault;
+  errors.OnFault();
+  errors.OnFault();
+  EXPECT_NE(Summarize(host.host()).find("\ngroup 7: frozen by an error 1 time, and still is\n"),
+            std::string::npos);
+  errors.bits = ioas::kFreezesOnFault;
+  errors.OnFault();
+  host.Close(descriptor);
+  EXPECT_NE(Summarize(host.host()).find("\ngroup 7: frozen by an error 2 times\n"),
+            std::string::npos)
+      << Summarize(host.host());
+}
+
 }  // namespace
 }  // namespace compat::summary
