@@ -99,7 +99,7 @@ Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text) {
 }
 
 Parsed<uint64_t> ParseWindowStart(std::string_view text) {
-  const Parsed<uint64_t> start = ParseNumber(text);
+  Parsed<uint64_t> start = ParseNumber(text);
   if (start.ok() && *start != 0 && *start % kTcePageSize == 0) return start;
   return Refusal{"window start " + Quoted(text) +
                  " is not a multiple of 4096 above 0 (decimal or 0x.., with K, M, G or T)"};

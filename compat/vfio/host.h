@@ -150,11 +150,11 @@ class Host {
                                          std::span<uint32_t, kMaxDevices> groups) const;
   // Sets and clears GroupErrorBits of group `index`, and has its devices follow. Fails as
   // Platform::FollowErrors does, and then changes nothing.
-  ioas::Status ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared);
+  ioas::Status ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) const;
   // A device of group `index` is new to its user, or was given up: a group that an error froze
   // works again (eeh_dev_open, eeh_dev_release in arch/powerpc/kernel/eeh.c). What cannot be thawed
   // stays frozen.
-  void Thaw(uint32_t index);
+  void Thaw(uint32_t index) const;
   // `container` with a descriptor of this process's, if it has one.
   ContainerFile WithDescriptor(ContainerState& container) const;
 

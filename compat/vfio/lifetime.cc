@@ -160,7 +160,7 @@ std::span<const uint32_t> Host::GroupsInTurn(const ContainerState& container,
   return found;
 }
 
-ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) {
+ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) const {
   ioas::GroupErrors& errors = platform().ErrorsOf(index);
   const uint32_t before = errors.bits.fetch_or(set);
   errors.bits.fetch_and(~cleared);
@@ -172,7 +172,7 @@ ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) 
   return followed;
 }
 
-void Host::Thaw(uint32_t index) {
+void Host::Thaw(uint32_t index) const {
   constexpr uint32_t kStopped = ioas::kFrozen | ioas::kInReset;
   if (platform().ErrorsOf(index).has(kStopped)) (void)ChangeErrors(index, 0, kStopped);
 }
