@@ -21,9 +21,9 @@
 #include "compat/settings/environment.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
-#include "compat/type1/type1.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/hidden_descriptors.h"
+#include "ppc/container_personality.h"
 
 namespace compat::preload {
 namespace {
@@ -100,14 +100,18 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   if (!hidden.ok())
     return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
   WatchSignalHandlers();
-  // Programs keep their host, and so its platform, as long as they run.
+  // Programs keep their host, and so its parts, as long as they run.
   vfio::Platform* const platform = NewPlatform(settings);
-  if (platform == nullptr) return Fail("cannot make the host", ENOMEM, "no memory");
+  const auto* const personality = new (std::nothrow) ppc::ContainerPersonality(settings);
+  if (platform == nullptr || personality == nullptr) {
+    return Fail("cannot make the host", ENOMEM, "no memory");
+  }
   const auto host = vfio::Host::Open(
       *hidden, settings,
-      {.personality = &type1::Type1(), .descriptors = &g_descriptors, .platform = platform});
+      {.personality = personality, .descriptors = &g_descriptors, .platform = platform});
   if (!host.ok()) {
     delete platform;
+    delete personality;
     ioas::soft::CloseHidden(*hidden);
     return Fail("cannot open the host", host.error().code, host.error().reason);
   }

@@ -9,7 +9,6 @@
 #include <cstdlib>
 
 #include "compat/abi/vfio_numbers.h"
-#include "compat/type1/type1.h"
 
 namespace compat::soft {
 namespace {
@@ -53,7 +52,8 @@ ioas::Status TestMemory::Write(uint64_t address, std::span<const std::byte> byte
   return ioas::Error{EFAULT, "cannot be written"};
 }
 
-TestHost::TestHost() : images_{MakeImage(), MakeImage(), MakeImage()} {
+TestHost::TestHost(const vfio::Personality& personality)
+    : images_{MakeImage(), MakeImage(), MakeImage()} {
   settings::Settings settings;
   settings.devices = {{.address = {0, 0, 5, 0}, .group = kGroup, .image = images_[0]},
                       {.address = {0, 0, 6, 0}, .group = kOtherGroup, .image = images_[1]},
@@ -61,7 +61,7 @@ TestHost::TestHost() : images_{MakeImage(), MakeImage(), MakeImage()} {
   const int fd = memfd_create("test-host", MFD_CLOEXEC);
   platform_ = new SoftPlatform;
   const auto host = vfio::Host::Open(
-      fd, settings, {.personality = &type1::Type1(), .descriptors = this, .platform = platform_});
+      fd, settings, {.personality = &personality, .descriptors = this, .platform = platform_});
   if (!host.ok()) errno = host.error().code;
   Require(host.ok(), "opening the host");
   host_ = *host;

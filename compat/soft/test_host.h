@@ -11,6 +11,7 @@
 
 #include "compat/decode/caller_memory.h"
 #include "compat/soft/soft_platform.h"
+#include "compat/type1/type1.h"
 #include "compat/vfio/host.h"
 
 namespace compat::soft {
@@ -33,7 +34,8 @@ class TestHost : private vfio::Descriptors {
   static constexpr char kOtherDevice[] = "0000:00:06.0";
   static constexpr char kFarDevice[] = "0000:01:00.0";
 
-  TestHost();
+  // Containers are what `personality`, which outlives the host, makes of them.
+  explicit TestHost(const vfio::Personality& personality = type1::Type1());
   ~TestHost();
 
   int OpenContainer();

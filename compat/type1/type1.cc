@@ -30,9 +30,11 @@ class Type1Personality final : public vfio::Personality {
 
   uint32_t MappingLimit(decode::ContainerType /*type*/) const override { return kMappingLimit; }
 
-  void Open(const vfio::ContainerContext& context) const override {
+  ioas::Status Open(const vfio::ContainerContext& context,
+                    decode::ContainerType /*type*/) const override {
     context.container->dirty_tracking = 0;
     context.container->invalid_addresses = 0;
+    return {};
   }
 
   void Close(const vfio::ContainerContext& context) const override {

@@ -1,4 +1,6 @@
 // Calls on a container's descriptor (drivers/vfio/container.c).
+#include <bit>
+
 #include "compat/abi/vfio_numbers.h"
 #include "compat/vfio/calls.h"
 #include "compat/vfio/host.h"
@@ -27,20 +29,33 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
   }
   ioas::Result<ContainerContext> context = host.ContextFor(open);
   if (!context.ok()) return context.error();
+  const auto chosen = static_cast<ContainerType>(type);
+  IOAS_RETURN_IF_ERROR(
+      personality.Admit(*context, chosen, static_cast<uint32_t>(std::popcount(container.groups))));
   IOAS_RETURN_IF_ERROR(host.platform().Attach(container.groups, open));
   const ioas::Result<ioas::IommuProperties> iommu = host.platform().Properties(open);
   if (!iommu.ok()) {
     host.platform().Detach(container.groups, open);
     return iommu.error();
   }
-  const auto chosen = static_cast<ContainerType>(type);
   ioas::AddressSpace space = context->space();
   ioas::AddressSpace::Lock space_lock(space);
   space.Configure(*iommu, personality.MappingLimit(chosen));
   container.enforces_cache_coherency = iommu->enforces_cache_coherency ? 1 : 0;
-  personality.Open(*context);
+  if (const ioas::Status opened = personality.Open(*context, chosen); !opened.ok()) {
+    host.platform().Detach(container.groups, open);
+    return opened.error();
+  }
   container.type = chosen;
   return 0L;
+}
+
+// What comes before the refusal of a call that the container does not have.
+ioas::Status CheckCaller(Host& host, const ContainerFile& open) {
+  if (open.state.type == ContainerType::kNone) return {};
+  const ioas::Result<ContainerContext> context = host.ContextFor(open);
+  if (!context.ok()) return context.error();
+  return host.parts().personality->CheckCaller(*context);
 }
 
 }  // namespace
@@ -57,6 +72,7 @@ ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_
                                    arguments.request, arguments.argument, arguments.memory);
   if (!call.ok()) {
     CountUnknown(container, arguments.request);
+    IOAS_RETURN_IF_ERROR(CheckCaller(host, open));
     return call.error();
   }
   switch (call->row->call) {

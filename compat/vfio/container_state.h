@@ -10,6 +10,11 @@
 #include "ioas/base/arena.h"
 #include "ioas/tracking_tables.h"
 
+// What ppc/ keeps of a SPAPR TCE container.
+namespace ppc {
+struct SpaprState;
+}
+
 namespace compat::vfio {
 
 // Guarded by the host's lock, but for what the address space's lock guards as well. The memory is
@@ -37,6 +42,8 @@ struct ContainerState {
   uint8_t is_dirty_recorded;
   // Type 1: mappings whose address is invalid (UNMAP with FLAG_VADDR). Address space's lock.
   uint32_t invalid_addresses;
+  // SPAPR TCE: made once, kept for reuse.
+  ioas::ArenaRef<ppc::SpaprState> spapr;
 
   std::atomic<uint32_t> unknown_calls;
   std::atomic<uint32_t> last_unknown_request;

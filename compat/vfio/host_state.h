@@ -11,6 +11,11 @@
 #include "ioas/base/robust_mutex.h"
 #include "ioas/soft/soft_host.h"
 
+// The memory that processes have registered for SPAPR TCE containers.
+namespace ppc {
+struct RegisteredMemoryState;
+}
+
 namespace compat::vfio {
 
 // Groups are bits of a word (ContainerState::groups), and every device has a group.
@@ -64,6 +69,7 @@ struct HostState {
   // Every container there ever was, linked by ContainerState::next.
   ioas::ArenaRef<ContainerState> containers;
   uint32_t containers_opened;
+  ioas::ArenaRef<ppc::RegisteredMemoryState> registered_memory;  // made by the first that needs it
   int32_t turns;  // how often a group was put into a container
 
   // The last kMaxContainerRecords containers that ended: record i is at i % kMaxContainerRecords.

@@ -4,6 +4,8 @@
 // container.
 #include <unistd.h>
 
+#include <bit>
+
 #include <algorithm>
 
 #include "compat/vfio/host.h"
@@ -110,6 +112,11 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   const uint64_t group = uint64_t{1} << index;
   const bool has_iommu = container.state.type != decode::ContainerType::kNone;
   if (has_iommu) {
+    const ioas::Result<ContainerContext> context = ContextFor(container);
+    if (!context.ok()) return context.error();
+    IOAS_RETURN_IF_ERROR(parts_.personality->Admit(
+        *context, container.state.type,
+        static_cast<uint32_t>(std::popcount(container.state.groups)) + 1));
     IOAS_RETURN_IF_ERROR(platform().Attach(group, container));
     const ioas::Result<ioas::IommuProperties> iommu = platform().Properties(container);
     if (!iommu.ok()) {
@@ -194,7 +201,7 @@ ContainerRecord Host::RecordOf(const ContainerState& container) const {
           .type = container.type,
           .unknown_calls = container.unknown_calls,
           .last_unknown_request = container.last_unknown_request,
-          .live_mappings = space.mappings.size,
+          .live_mappings = space.live_mappings(),
           .statistics = space.statistics};
 }
 

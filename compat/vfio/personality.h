@@ -39,10 +39,22 @@ class Personality {
   // How many mappings a container of `type` may hold.
   virtual uint32_t MappingLimit(decode::ContainerType type) const = 0;
 
-  // VFIO_SET_IOMMU has chosen `type`: the address space is configured and empty, its lock is held.
-  virtual void Open(const ContainerContext& context) const = 0;
+  // Whether a container of `type` may hold `groups` groups: asked when SET_IOMMU chooses the type,
+  // while context.container has none yet, and when a group joins later. The host's lock is held.
+  virtual ioas::Status Admit(const ContainerContext& /*context*/, decode::ContainerType /*type*/,
+                             uint32_t /*groups*/) const {
+    return {};
+  }
+
+  // VFIO_SET_IOMMU has chosen `type`: the address space is configured and empty, its lock is held,
+  // and the host's. ENOMEM; the container has no IOMMU then.
+  virtual ioas::Status Open(const ContainerContext& context, decode::ContainerType type) const = 0;
   // The container loses its IOMMU: unmaps all. The address space's lock is held.
   virtual void Close(const ContainerContext& context) const = 0;
+
+  // Whether the calling process may make calls on the container, asked before a call that it does
+  // not have. Call asks by itself.
+  virtual ioas::Status CheckCaller(const ContainerContext& /*context*/) const { return {}; }
 
   // Carries out a call that is the personality's. Takes the address space's lock itself. Returns
   // what ioctl() returns.

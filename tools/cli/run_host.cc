@@ -9,7 +9,7 @@
 #include "compat/kernel/kernel_platform.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
-#include "compat/type1/type1.h"
+#include "ppc/container_personality.h"
 
 namespace tools::cli {
 namespace {
@@ -36,10 +36,10 @@ Failure RunHost::Create(compat::settings::Settings& settings) {
   const bool is_kernel = settings.backend == compat::settings::Backend::kKernel;
   compat::vfio::Platform& platform =
       is_kernel ? static_cast<compat::vfio::Platform&>(kernel) : soft;
-  const auto host = compat::vfio::Host::Open(fd, settings,
-                                             {.personality = &compat::type1::Type1(),
-                                              .descriptors = &no_descriptors,
-                                              .platform = &platform});
+  static const ppc::ContainerPersonality personality(settings);
+  const auto host = compat::vfio::Host::Open(
+      fd, settings,
+      {.personality = &personality, .descriptors = &no_descriptors, .platform = &platform});
   if (!host.ok()) {
     return {kUsage, std::string("run: no host can be made of this: ") + host.error().reason};
   }

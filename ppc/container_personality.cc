@@ -1,0 +1,67 @@
+#include "ppc/container_personality.h"
+
+#include <algorithm>
+
+#include "compat/type1/type1.h"
+
+namespace ppc {
+
+using compat::decode::ContainerType;
+using compat::settings::ContainerTypes;
+using compat::type1::Type1;
+using compat::vfio::ContainerContext;
+using compat::vfio::ContainerState;
+using compat::vfio::Personality;
+
+ContainerPersonality::ContainerPersonality(const compat::settings::Settings& settings)
+    : offered_(settings.container), spapr_(ProfileOf(settings.platform, settings.tce64_start)) {}
+
+// Also where the settings do not offer the type: another process of the host's may have.
+const Personality& ContainerPersonality::Of(ContainerType type) const {
+  const bool is_spapr = type == ContainerType::kSpaprV1 || type == ContainerType::kSpaprV2;
+  return is_spapr ? static_cast<const Personality&>(spapr_) : Type1();
+}
+
+long ContainerPersonality::CheckExtension(uint64_t extension,
+                                          const ContainerState* container) const {
+  if (container != nullptr) return Of(container->type).CheckExtension(extension, container);
+  long answer = 0;
+  if (offered_ != ContainerTypes::kSpapr) answer = Type1().CheckExtension(extension, nullptr);
+  if (offered_ != ContainerTypes::kType1) {
+    answer = std::max(answer, spapr_.CheckExtension(extension, nullptr));
+  }
+  return answer;
+}
+
+bool ContainerPersonality::Offers(uint64_t type) const {
+  return (offered_ != ContainerTypes::kSpapr && Type1().Offers(type)) ||
+         (offered_ != ContainerTypes::kType1 && spapr_.Offers(type));
+}
+
+uint32_t ContainerPersonality::MappingLimit(ContainerType type) const {
+  return Of(type).MappingLimit(type);
+}
+
+ioas::Status ContainerPersonality::Admit(const ContainerContext& context, ContainerType type,
+                                         uint32_t groups) const {
+  return Of(type).Admit(context, type, groups);
+}
+
+ioas::Status ContainerPersonality::Open(const ContainerContext& context, ContainerType type) const {
+  return Of(type).Open(context, type);
+}
+
+void ContainerPersonality::Close(const ContainerContext& context) const {
+  Of(context.container->type).Close(context);
+}
+
+ioas::Status ContainerPersonality::CheckCaller(const ContainerContext& context) const {
+  return Of(context.container->type).CheckCaller(context);
+}
+
+ioas::Result<long> ContainerPersonality::Call(const ContainerContext& context,
+                                              const compat::decode::DecodedCall& call) const {
+  return Of(context.container->type).Call(context, call);
+}
+
+}  // namespace ppc
