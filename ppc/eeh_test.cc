@@ -61,15 +61,12 @@ class EehTest : public testing::Test {
     return result.ok() ? *result : -result.error().code;
   }
   long Call(const abi::EehPeOp& request) { return CallAt(reinterpret_cast<uint64_t>(&request)); }
-  long Do(uint32_t op) {
-    return Call({.argsz = kMinimal, .flags = 0, .op = op, .pad = 0, .err = {}});
+  long Do(uint32_t op, uint32_t flags = 0) {
+    return Call({.argsz = kMinimal, .flags = flags, .op = op, .pad = 0, .err = {}});
   }
   long Inject(const abi::EehPeErr& error = kError) {
-    return Call({.argsz = sizeof(abi::EehPeOp),
-                 .flags = 0,
-                 .op = abi::kEehPeInjectErr,
-                 .pad = 0,
-                 .err = error});
+    constexpr uint32_t kSize = sizeof(abi::EehPeOp);
+    return Call({.argsz = kSize, .flags = 0, .op = abi::kEehPeInjectErr, .pad = 0, .err = error});
   }
   long State() { return Do(abi::kEehPeGetState); }
 
@@ -207,11 +204,7 @@ TEST_F(EehTest, EveryArgszBelowTheOperationsIsRefused) {
 }
 
 TEST_F(EehTest, FlagsAndUnknownOperationsAreRefused) {
-  for (const uint32_t flags : {1u, 1u << 31}) {
-    EXPECT_EQ(
-        Call({.argsz = kMinimal, .flags = flags, .op = abi::kEehPeGetState, .pad = 0, .err = {}}),
-        -EINVAL);
-  }
+  for (const uint32_t flags : {1u, 1u << 31}) EXPECT_EQ(Do(abi::kEehPeGetState, flags), -EINVAL);
   for (const uint32_t op : {10u, 99u, kOnes}) EXPECT_EQ(Do(op), -EINVAL);
 }
 
