@@ -190,8 +190,6 @@ TEST_F(EehStatesTest, InAPartitionAResetIsAStateOfItsOwn) {
   CheckAll(kStateOnPSeries, &Transition::on_pseries);
 }
 
-// --- The call itself ---
-
 TEST_F(EehTest, EveryArgszBelowTheOperationsIsRefused) {
   for (uint32_t argsz = 0; argsz <= 48; ++argsz) {
     for (const uint32_t op : {abi::kEehPeConfigure, abi::kEehPeInjectErr}) {
