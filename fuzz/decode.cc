@@ -19,7 +19,7 @@ class InputMemory final : public compat::decode::CallerMemory {
  public:
   explicit InputMemory(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
-  ioas::Status Read(uint64_t address, std::span<std::byte> bytes) override {
+  ioas::Status ReadCarefully(uint64_t address, std::span<std::byte> bytes) override {
     const uint64_t offset = address - kAddress;
     if (offset > bytes_.size() || bytes.size() > bytes_.size() - offset) {
       return ioas::Error{EFAULT, "beyond the input"};
@@ -28,7 +28,7 @@ class InputMemory final : public compat::decode::CallerMemory {
     std::copy_n(bytes_.data() + offset, bytes.size(), bytes.begin());
     return {};
   }
-  ioas::Status Write(uint64_t /*address*/, std::span<const std::byte> /*bytes*/) override {
+  ioas::Status WriteCarefully(uint64_t /*address*/, std::span<const std::byte> /*bytes*/) override {
     std::abort();  // decoding writes nothing
   }
   uint64_t furthest() const { return furthest_; }

@@ -53,10 +53,6 @@ void AddressSpace::SetProperties(const IommuProperties& iommu) {
   }
 }
 
-AddressSpace::Lock::Lock(AddressSpace& space) : lock_(space.state_->mutex) {
-  if (lock_.owner_died()) space.Recover();
-}
-
 void AddressSpace::Recover() {
   MappingIndex index = mappings();
   const bool is_valid = index.Validate();

@@ -106,7 +106,10 @@ class AddressSpace {
     // Takes the lock. If its last holder died in the middle of a change, the mapping or the pages
     // that it was about are dropped, and all mappings where that cannot be told apart: DMA then
     // faults, which is better than what a half-made change could lead to.
-    explicit Lock(AddressSpace& space);
+    explicit Lock(AddressSpace& space) : lock_(space.state_->mutex) {
+      if (lock_.owner_died()) [[unlikely]]
+        space.Recover();
+    }
 
    private:
     RobustLock lock_;

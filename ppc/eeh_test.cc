@@ -381,7 +381,7 @@ TEST_F(EehTest, AGroupLeavesItsErrorsInTheContainer) {
 
 TEST_F(EehTest, AForkedChildSharesThePe) {
   ASSERT_EQ(Inject(), 0);
-  const pid_t child = TestHost::Fork();
+  const pid_t child = host_.Fork();
   if (child == 0) {
     const bool found = State() == abi::kEehPeStateStopped && IsFrozen();
     const bool recovered = Do(abi::kEehPeResetHot) == 0 && Do(abi::kEehPeResetDeactivate) == 0;

@@ -54,14 +54,12 @@ class MovedSpaprTest : public SpaprTest {
   MovedSpaprTest() : SpaprTest(kMoved) {}
 };
 
-// Runs `body` in a forked child, which holds what its parent holds. Its result.
+// Runs `body` in a forked child of the host's process, which holds what its parent holds. Its
+// result.
 template <typename Body>
-int InChild(Body body) {
-  const pid_t child = TestHost::Fork();
-  if (child == 0) {
-    ioas::ProcessTable::OnFork();
-    _exit(body());
-  }
+int InChild(TestHost& host, Body body) {
+  const pid_t child = host.Fork();
+  if (child == 0) _exit(body());
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -188,25 +186,29 @@ TEST_F(SpaprTest, ContainerThatLosesItsLastGroupGivesAllMemoryBack) {
 TEST_F(SpaprTest, ContainerIsOfTheProcessThatFirstUsedIt) {
   // Reading the structure fails, and the container has an owner all the same.
   EXPECT_EQ(host_.Ioctl(container_, abi::kIommuSpaprRegisterMemory, uint64_t{0}), -EFAULT);
-  EXPECT_EQ(InChild([&] {
-              abi::SpaprTceInfo info = {};
-              info.argsz = sizeof(info);
-              if (host_.Ioctl(container_, abi::kIommuSpaprTceGetInfo, &info) != -EPERM) return 1;
-              if (Register(container_, memory_, kMemorySize) != -EPERM) return 2;
-              if (host_.Ioctl(container_, abi::VfioRequest(22), uint64_t{0}) != -EPERM) return 3;
-              if (host_.Ioctl(container_, abi::kEehPeOp, uint64_t{0}) != -EPERM) return 4;
-              return 0;
-            }),
+  EXPECT_EQ(InChild(host_,
+                    [&] {
+                      abi::SpaprTceInfo info = {};
+                      info.argsz = sizeof(info);
+                      if (host_.Ioctl(container_, abi::kIommuSpaprTceGetInfo, &info) != -EPERM)
+                        return 1;
+                      if (Register(container_, memory_, kMemorySize) != -EPERM) return 2;
+                      if (host_.Ioctl(container_, abi::VfioRequest(22), uint64_t{0}) != -EPERM)
+                        return 3;
+                      if (host_.Ioctl(container_, abi::kEehPeOp, uint64_t{0}) != -EPERM) return 4;
+                      return 0;
+                    }),
             0);
   EXPECT_EQ(Register(container_, memory_, kMemorySize), 0);
   EXPECT_EQ(host_.Ioctl(container_, abi::VfioRequest(22), uint64_t{0}), -ENOTTY);
 }
 
 TEST_F(SpaprTest, ContainerOfADeadProcessObeysNobodyAndItsMemoryIsDropped) {
-  EXPECT_EQ(InChild([&] {
-              if (Register(container_, memory_, kMemorySize) != 0) return 1;
-              return Map(container_, memory_, 0, kPage) == 0 ? 0 : 2;
-            }),
+  EXPECT_EQ(InChild(host_,
+                    [&] {
+                      if (Register(container_, memory_, kMemorySize) != 0) return 1;
+                      return Map(container_, memory_, 0, kPage) == 0 ? 0 : 2;
+                    }),
             0);
   EXPECT_EQ(Register(container_, memory_, kMemorySize), -EPERM);
   ASSERT_EQ(host_.Ioctl(group_, abi::kGroupUnsetContainer, uint64_t{0}), 0);
@@ -215,19 +217,20 @@ TEST_F(SpaprTest, ContainerOfADeadProcessObeysNobodyAndItsMemoryIsDropped) {
 }
 
 TEST_F(SpaprTest, LockedMemoryLimitCountsRegionsAndTables) {
-  EXPECT_EQ(InChild([&] {
-              constexpr uint64_t kTable = 2 * (kGiB >> 16) * 8;
-              DropPrivileges(kMemorySize + kTable);
-              if (Remove(container_, 0) != 0) return 1;
-              if (Register(container_, memory_, kMemorySize) != 0) return 2;
-              if (Create(container_, 16, kGiB) != 0) return 3;
-              if (Create(container_, 16, kGiB) != -ENOMEM) return 4;
-              const uint64_t more = Allocate();
-              if (Register(container_, more, kPage) != -ENOMEM) return 5;
-              if (Remove(container_, start_) != 0) return 6;
-              if (Register(container_, more, kPage) != 0) return 7;
-              return 0;
-            }),
+  EXPECT_EQ(InChild(host_,
+                    [&] {
+                      constexpr uint64_t kTable = 2 * (kGiB >> 16) * 8;
+                      DropPrivileges(kMemorySize + kTable);
+                      if (Remove(container_, 0) != 0) return 1;
+                      if (Register(container_, memory_, kMemorySize) != 0) return 2;
+                      if (Create(container_, 16, kGiB) != 0) return 3;
+                      if (Create(container_, 16, kGiB) != -ENOMEM) return 4;
+                      const uint64_t more = Allocate();
+                      if (Register(container_, more, kPage) != -ENOMEM) return 5;
+                      if (Remove(container_, start_) != 0) return 6;
+                      if (Register(container_, more, kPage) != 0) return 7;
+                      return 0;
+                    }),
             0);
 }
 

@@ -18,15 +18,29 @@ static_assert(std::is_sorted(kRows.begin(), kRows.end(),
               "the rows of one request must be neighbours");
 static_assert(kRows.size() < 256);
 
-// Where the rows of each number begin: all requests share their upper byte.
-constexpr auto kFirstRow = [] {
-  std::array<uint8_t, 256> first{};
-  first.fill(kRows.size());
-  for (size_t i = kRows.size(); i-- > 0;) first[kRows[i].request & 0xff] = i;
-  return first;
-}();
-
 constexpr uint32_t kLetter = abi::kVfioType << 8;
+
+// How many values a ContainerType can have.
+constexpr int kTypeValues = static_cast<int>(ContainerType::kNoIommu) + 1;
+
+// Which row each number has on each kind of descriptor and with each container type: the row's
+// place, counted from 1. All requests share their upper bytes. A type beside the enumerators has
+// none.
+using RowsOfNumbers = std::array<uint8_t, 256>;
+constexpr auto kRowOf = [] {
+  std::array<std::array<RowsOfNumbers, kTypeValues>, kDescriptorKinds> places{};
+  for (size_t i = kRows.size(); i-- > 0;) {
+    for (int kind = 0; kind < kDescriptorKinds; ++kind) {
+      for (int type = 0; type < kTypeValues; ++type) {
+        if (IsValidFor(kRows[i], static_cast<DescriptorKind>(kind)) &&
+            IsValidFor(kRows[i], static_cast<ContainerType>(type))) {
+          places[kind][type][kRows[i].request & 0xff] = i + 1;
+        }
+      }
+    }
+  }
+  return places;
+}();
 
 struct KindName {
   DescriptorKind kind;
@@ -53,12 +67,12 @@ constexpr TypeName kTypeNames[] = {
 std::span<const CallRow> AllCalls() { return kRows; }
 
 const CallRow* Lookup(DescriptorKind kind, ContainerType type, uint32_t request) {
-  for (size_t i = kFirstRow[request & 0xff]; i < kRows.size(); ++i) {
-    const CallRow& row = kRows[i];
-    if (row.request != request) break;
-    if (IsValidFor(row, kind) && IsValidFor(row, type)) return &row;
+  if (request >> 8 != abi::kVfioType || static_cast<int>(kind) >= kDescriptorKinds ||
+      static_cast<int>(type) >= kTypeValues) {
+    return nullptr;
   }
-  return nullptr;
+  const uint8_t place = kRowOf[static_cast<int>(kind)][static_cast<int>(type)][request & 0xff];
+  return place == 0 ? nullptr : &kRows[place - 1];
 }
 
 int MissingCallErrno(DescriptorKind kind, ContainerType type) {

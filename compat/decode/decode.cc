@@ -29,13 +29,7 @@ Status CopyInArgszStruct(const CallRow& row, CallerMemory& memory, uint64_t addr
   const auto fixed = out.first(std::min<size_t>(row.minimal_size, out.size()));
   IOAS_RETURN_IF_ERROR(memory.Read(address, fixed));
   std::fill(out.begin() + fixed.size(), out.end(), std::byte{0});
-  if (WordAt(fixed, 0) < row.minimal_size) {
-    return Error{EINVAL, "argsz is smaller than the call's structure"};
-  }
-  if ((WordAt(fixed, sizeof(uint32_t)) & ~row.flags) != 0) {
-    return Error{EINVAL, "flags that the call does not have"};
-  }
-  return {};
+  return CheckArgszStruct(row, WordAt(fixed, 0), WordAt(fixed, sizeof(uint32_t)));
 }
 
 // Whether `size` bytes from `address` are zero, as check_zeroed_user of lib/usercopy.c finds out.
@@ -102,15 +96,6 @@ ioas::Result<std::string_view> CopyInString(CallerMemory& memory, uint64_t addre
     copied += piece.size();
   }
   return Error{EINVAL, "the string is longer than the call allows"};
-}
-
-ioas::Result<DecodedCall> Decode(DescriptorKind kind, ContainerType type, uint64_t request,
-                                 uint64_t argument, CallerMemory& memory) {
-  const CallRow* row = Lookup(kind, type, static_cast<uint32_t>(request));
-  if (row == nullptr) {
-    return Error{MissingCallErrno(kind, type), "the descriptor has no such call"};
-  }
-  return DecodedCall{row, argument, &memory};
 }
 
 }  // namespace compat::decode

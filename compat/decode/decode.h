@@ -8,6 +8,7 @@
 #ifndef COMPAT_DECODE_DECODE_H_
 #define COMPAT_DECODE_DECODE_H_
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -31,6 +32,15 @@ namespace compat::decode {
 // Rows of other forms copy nothing. Never copies more than out.size() bytes.
 ioas::Status CopyInStruct(const CallRow& row, CallerMemory& memory, uint64_t address,
                           std::span<std::byte> out);
+
+// What CopyInStruct checks of a kArgszStruct when it is copied in.
+inline ioas::Status CheckArgszStruct(const CallRow& row, uint32_t argsz, uint32_t flags) {
+  if (argsz < row.minimal_size) {
+    return ioas::Error{EINVAL, "argsz is smaller than the call's structure"};
+  }
+  if ((flags & ~row.flags) != 0) return ioas::Error{EINVAL, "flags that the call does not have"};
+  return {};
+}
 
 // Copies a string and its NUL into `buffer` and returns it without the NUL. EFAULT if it is not
 // readable up to its NUL, EINVAL if that does not fit (strndup_user in mm/util.c). The kernel's
@@ -68,8 +78,18 @@ struct DecodedCall {
   ioas::Result<T> CopyIn() const {
     static_assert(std::is_trivially_copyable_v<T>);
     ioas::Result<T> result = T{};
-    const ioas::Status copied =
-        CopyInStruct(*row, *memory, argument, std::as_writable_bytes(std::span(&*result, 1)));
+    const auto bytes = std::as_writable_bytes(std::span(&*result, 1));
+    ioas::Status copied;
+    if constexpr (requires { result->argsz, result->flags; }) {
+      // The same, without looking at sizes that are known here: the calls that are made most.
+      if (row->form == ArgumentForm::kArgszStruct && row->minimal_size == sizeof(T)) {
+        copied = memory->Read(argument, bytes);
+        if (copied.ok()) copied = CheckArgszStruct(*row, result->argsz, result->flags);
+        if (!copied.ok()) result = copied.error();
+        return result;
+      }
+    }
+    copied = CopyInStruct(*row, *memory, argument, bytes);
     if (!copied.ok()) result = copied.error();
     return result;
   }
@@ -87,11 +107,20 @@ struct DecodedCall {
   }
 };
 
+// What a call is refused with that Lookup finds no row for.
+inline ioas::Error MissingCall(DescriptorKind kind, ContainerType type) {
+  return {MissingCallErrno(kind, type), "the descriptor has no such call"};
+}
+
 // The call that `request` is on a descriptor of `kind` (and, for a container, of `type`; see
 // Lookup). Reads no memory. `request` is truncated to 32 bits, as the kernel does.
 // EINVAL or ENOTTY (MissingCallErrno) if there is no such call.
-ioas::Result<DecodedCall> Decode(DescriptorKind kind, ContainerType type, uint64_t request,
-                                 uint64_t argument, CallerMemory& memory);
+inline ioas::Result<DecodedCall> Decode(DescriptorKind kind, ContainerType type, uint64_t request,
+                                        uint64_t argument, CallerMemory& memory) {
+  const CallRow* row = Lookup(kind, type, static_cast<uint32_t>(request));
+  if (row == nullptr) return MissingCall(kind, type);
+  return DecodedCall{row, argument, &memory};
+}
 
 }  // namespace compat::decode
 

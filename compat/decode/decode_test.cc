@@ -27,14 +27,14 @@ class FakeMemory : public CallerMemory {
 
   explicit FakeMemory(size_t size) : bytes_(size) {}
 
-  Status Read(uint64_t address, std::span<std::byte> bytes) override {
+  Status ReadCarefully(uint64_t address, std::span<std::byte> bytes) override {
     ++reads_;
     if (!Holds(address, bytes.size())) return Error{EFAULT, "no such memory"};
     std::memcpy(bytes.data(), &bytes_[address - kBase], bytes.size());
     return {};
   }
 
-  Status Write(uint64_t address, std::span<const std::byte> bytes) override {
+  Status WriteCarefully(uint64_t address, std::span<const std::byte> bytes) override {
     if (!Holds(address, bytes.size())) return Error{EFAULT, "no such memory"};
     std::memcpy(&bytes_[address - kBase], bytes.data(), bytes.size());
     return {};

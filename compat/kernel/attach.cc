@@ -90,7 +90,7 @@ ioas::Status KernelPlatform::Attach(uint64_t groups, const vfio::ContainerFile& 
     container.state.tables.has_untracked = 0;
   }
   if (container.state.has_stale_mappings != 0) {
-    backend_.Discard(HandleOf(container), {0, UINT64_MAX});
+    backend_.Discard(vfio::HandleOf(container), {0, UINT64_MAX});
     container.state.has_stale_mappings = 0;
   }
   for (uint32_t i = 0; i < host_->state().group_count; ++i) {
@@ -118,7 +118,7 @@ void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& containe
 ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(
     const vfio::ContainerFile& container) {
   ioas::Result<ioas::IommuProperties> read =
-      backend_.ReadProperties(HandleOf(container), apertures_);
+      backend_.ReadProperties(vfio::HandleOf(container), apertures_);
   return read.ok() ? read : OtherError(read.error());
 }
 

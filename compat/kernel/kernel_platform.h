@@ -51,10 +51,6 @@ class KernelPlatform final : public vfio::Platform {
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
   ioas::Result<ioas::IommuProperties> Properties(const vfio::ContainerFile& container) override;
-  ioas::IoasHandle HandleOf(const vfio::ContainerFile& container) const override {
-    return {container.descriptor, container.state.ioas, &container.state.tables};
-  }
-
   ioas::GroupErrors& ErrorsOf(uint32_t group) override;
   ioas::Status FollowErrors(uint32_t group) override;
   ioas::Status ResetGroup(uint32_t group) override;

@@ -257,7 +257,7 @@ TEST_F(DeviceDmaTest, ContainerThatEndsLeavesTheDeviceWithoutMemory) {
 }
 
 TEST_F(DeviceDmaTest, InheritedDeviceGoesOnInAChildThatUsesIt) {
-  const pid_t child = TestHost::Fork();
+  const pid_t child = host_.Fork();
   if (child == 0) {
     // The parent's memory is shared, but mappings are of a process: these are the child's.
     abi::DmaUnmap unmap = {

@@ -45,7 +45,6 @@ class SoftPlatform final : public vfio::Platform {
       const vfio::ContainerFile& /*container*/) override {
     return backend_.properties();
   }
-  ioas::IoasHandle HandleOf(const vfio::ContainerFile& /*container*/) const override { return {}; }
 
   ioas::GroupErrors& ErrorsOf(uint32_t group) override;
   ioas::Status FollowErrors(uint32_t group) override;

@@ -34,7 +34,7 @@ long Answer(const ioas::Result<long>& result) {
 
 }  // namespace
 
-ioas::Status TestMemory::Read(uint64_t address, std::span<std::byte> bytes) {
+ioas::Status TestMemory::ReadCarefully(uint64_t address, std::span<std::byte> bytes) {
   const iovec here = {bytes.data(), bytes.size()};
   const iovec there = {reinterpret_cast<void*>(address), bytes.size()};
   if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) == static_cast<long>(bytes.size())) {
@@ -43,7 +43,7 @@ ioas::Status TestMemory::Read(uint64_t address, std::span<std::byte> bytes) {
   return ioas::Error{EFAULT, "cannot be read"};
 }
 
-ioas::Status TestMemory::Write(uint64_t address, std::span<const std::byte> bytes) {
+ioas::Status TestMemory::WriteCarefully(uint64_t address, std::span<const std::byte> bytes) {
   const iovec here = {const_cast<std::byte*>(bytes.data()), bytes.size()};
   const iovec there = {reinterpret_cast<void*>(address), bytes.size()};
   if (process_vm_writev(getpid(), &here, 1, &there, 1, 0) == static_cast<long>(bytes.size())) {
@@ -152,6 +152,7 @@ pid_t TestHost::Fork() {
   const pid_t child = fork();
   if (child == 0) {
     ioas::soft::SoftDevice::AfterForkInChild();
+    host_->OnFork();
   } else {
     ioas::soft::SoftDevice::AfterForkInParent();
   }

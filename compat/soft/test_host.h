@@ -19,8 +19,8 @@ namespace compat::soft {
 // The test's own memory; bad pointers are EFAULT.
 class TestMemory final : public decode::CallerMemory {
  public:
-  ioas::Status Read(uint64_t address, std::span<std::byte> bytes) override;
-  ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) override;
+  ioas::Status ReadCarefully(uint64_t address, std::span<std::byte> bytes) override;
+  ioas::Status WriteCarefully(uint64_t address, std::span<const std::byte> bytes) override;
 };
 
 // A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0
@@ -63,7 +63,7 @@ class TestHost : private vfio::Descriptors {
   int ContainerOfType(uint32_t type, int& group);
 
   // fork(), with what the library does around it.
-  static pid_t Fork();
+  pid_t Fork();
 
   vfio::Host& host() { return *host_; }
   SoftPlatform& platform() { return *platform_; }

@@ -19,7 +19,12 @@ ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
                               const decode::DecodedCall& call);
 
 // The refusal of a call on a container that lost its IOMMU while the call was on its way.
-ioas::Status CheckStillOpen(const vfio::ContainerContext& context);
+inline ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {
+  if (context.container->type == decode::ContainerType::kNone) {
+    return ioas::Error{EINVAL, "the container has no IOMMU"};
+  }
+  return {};
+}
 
 }  // namespace compat::type1
 

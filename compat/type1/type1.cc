@@ -74,11 +74,4 @@ const vfio::Personality& Type1() {
   return kPersonality;
 }
 
-ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {
-  if (context.container->type == decode::ContainerType::kNone) {
-    return ioas::Error{EINVAL, "the container has no IOMMU"};
-  }
-  return {};
-}
-
 }  // namespace compat::type1

@@ -68,27 +68,28 @@ void CountUnknown(ContainerState& container, uint64_t request) {
 ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments) {
   ContainerState& container = open.state;
-  const auto call = decode::Decode(decode::DescriptorKind::kContainer, container.type,
-                                   arguments.request, arguments.argument, arguments.memory);
-  if (!call.ok()) {
+  const decode::CallRow* row = decode::Lookup(decode::DescriptorKind::kContainer, container.type,
+                                              static_cast<uint32_t>(arguments.request));
+  if (row == nullptr) [[unlikely]] {
     CountUnknown(container, arguments.request);
     IOAS_RETURN_IF_ERROR(CheckCaller(host, open));
-    return call.error();
+    return decode::MissingCall(decode::DescriptorKind::kContainer, container.type);
   }
-  switch (call->row->call) {
+  switch (row->call) {
     case decode::Call::kGetApiVersion:
       return long{abi::kApiVersion};
     case decode::Call::kCheckExtension:
-      return CheckExtension(host, container, call->argument);
+      return CheckExtension(host, container, arguments.argument);
     case decode::Call::kSetIommu:
-      return SetIommu(host, open, slot, call->argument);
+      return SetIommu(host, open, slot, arguments.argument);
     default:
       break;
   }
-  ioas::Result<ContainerContext> context = host.ContextFor(open);
-  if (!context.ok()) return context.error();
+  const ioas::Result<uint32_t> process = host.OwnProcess();
+  if (!process.ok()) return process.error();
   if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
-  return host.parts().personality->Call(*context, *call);
+  return host.parts().personality->Call(host.ContextFor(open, *process),
+                                        {row, arguments.argument, &arguments.memory});
 }
 
 }  // namespace compat::vfio

@@ -53,11 +53,10 @@ decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
   return container ? arena_.Get(container)->type.load() : decode::ContainerType::kNone;
 }
 
-ioas::Result<ContainerContext> Host::ContextFor(const ContainerFile& container) {
+ioas::Result<uint32_t> Host::RegisterProcess() {
   const ioas::Result<uint32_t> process = platform().processes().Register();
-  if (!process.ok()) return process.error();
-  return ContainerContext{&arena_, &platform().backend(), &container.state,
-                          platform().HandleOf(container), *process, this};
+  if (process.ok()) process_.store(*process, std::memory_order_relaxed);
+  return process;
 }
 
 ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
@@ -121,6 +120,7 @@ void Host::OnAdopted(uint32_t slot) {
 }
 
 void Host::OnFork() {
+  process_.store(kUnknownProcess, std::memory_order_relaxed);
   if (!platform().PassesThrough()) return;
   Lock lock(*this);
   for (uint32_t slot = 1; slot <= files().last_slot(); ++slot) {

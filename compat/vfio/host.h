@@ -7,6 +7,7 @@
 #ifndef COMPAT_VFIO_HOST_H_
 #define COMPAT_VFIO_HOST_H_
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <span>
@@ -135,7 +136,20 @@ class Host {
   Platform& platform() const { return *parts_.platform; }
   // What a personality works on, for a call of this process. Needs no lock. ENOMEM if the process
   // table is full.
-  ioas::Result<ContainerContext> ContextFor(const ContainerFile& container);
+  ioas::Result<ContainerContext> ContextFor(const ContainerFile& container) {
+    const ioas::Result<uint32_t> process = OwnProcess();
+    if (!process.ok()) return process.error();
+    return ContextFor(container, *process);
+  }
+  // The same for one who knows what OwnProcess returned.
+  ContainerContext ContextFor(const ContainerFile& container, uint32_t process) {
+    return {&arena_, &platform().backend(), &container.state, HandleOf(container), process, this};
+  }
+  // This process's index in the process table. ENOMEM if that is full.
+  ioas::Result<uint32_t> OwnProcess() {
+    const uint32_t process = process_.load(std::memory_order_relaxed);
+    return process != kUnknownProcess ? process : RegisterProcess();
+  }
 
   // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any
   // did.
@@ -163,6 +177,10 @@ class Host {
       : arena_(arena), arena_fd_(arena_fd), parts_(parts) {}
   ioas::Status Create(const settings::Settings& settings);
 
+  static constexpr uint32_t kUnknownProcess = UINT32_MAX;
+  // Enters this process in the process table, for process_.
+  ioas::Result<uint32_t> RegisterProcess();
+
   // Whether the thread is inside already: the caller is a signal handler.
   static bool CallerIsInside() { return ioas::RobustLock::IsHeldByThisThread(); }
   static ioas::Error Inside() {
@@ -187,6 +205,7 @@ class Host {
   HostParts parts_;
   HostState* state_ = nullptr;
   bool is_new_ = false;
+  std::atomic<uint32_t> process_{kUnknownProcess};  // this process's index in the process table
 };
 
 }  // namespace compat::vfio

@@ -64,18 +64,18 @@ class LifetimeTest : public testing::Test {
   }
 
   // Runs `body` in a forked child; returns whether it said true.
-  static bool InChild(const std::function<bool()>& body) {
-    const pid_t child = TestHost::Fork();
+  bool InChild(const std::function<bool()>& body) {
+    const pid_t child = host_.Fork();
     if (child == 0) _exit(body() ? 0 : 1);
     int status = 0;
     waitpid(child, &status, 0);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
   // Forks a child that runs `body`, says so and then only holds what it has.
-  static pid_t ForkHolder(const std::function<void()>& body = [] {}) {
+  pid_t ForkHolder(const std::function<void()>& body = [] {}) {
     int ready[2];
     EXPECT_EQ(pipe(ready), 0);
-    const pid_t child = TestHost::Fork();
+    const pid_t child = host_.Fork();
     if (child == 0) {
       body();
       if (write(ready[1], "", 1) != 1) _exit(1);

@@ -33,6 +33,11 @@ struct ContainerFile {
   int descriptor;
 };
 
+// Where a backend finds the container's address space.
+inline ioas::IoasHandle HandleOf(const ContainerFile& container) {
+  return {container.descriptor, container.state.ioas, &container.state.tables};
+}
+
 // All functions but those for a device's calls and memory need the host's lock. Groups and devices
 // are indices of the host's tables; `groups` has a bit for each.
 class Platform {
@@ -85,8 +90,6 @@ class Platform {
   virtual void Detach(uint64_t groups, const ContainerFile& container) = 0;
   // What the IOMMU of the container's devices is like. Its ranges live until the next call.
   virtual ioas::Result<ioas::IommuProperties> Properties(const ContainerFile& container) = 0;
-  // Where the backend finds the container's address space.
-  virtual ioas::IoasHandle HandleOf(const ContainerFile& container) const = 0;
 
   // --- Errors of a group ---
 

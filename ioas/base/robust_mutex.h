@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <cerrno>
 
 namespace ioas {
@@ -29,24 +30,49 @@ class RobustMutex {
 void SetMayHaveSignalHandlers(bool may_have);
 bool MayHaveSignalHandlers();
 
+namespace internal {
+
+extern std::atomic<bool> may_have_handlers;
+// How many RobustLocks the thread holds. Initial exec: it is asked for at each lock, and in the
+// preload library the other models ask for its address by a call.
+extern __thread unsigned locks_held __attribute__((tls_model("initial-exec")));
+
+}  // namespace internal
+
 // Holds a RobustMutex for a scope. No signal handler of the program runs on this thread meanwhile:
 // one that itself calls into the library would otherwise wait for its own thread. Where the program
 // has none (MayHaveSignalHandlers) nothing is done about it.
 class [[nodiscard]] RobustLock {
  public:
-  explicit RobustLock(RobustMutex& mutex);
-  ~RobustLock();
+  explicit RobustLock(RobustMutex& mutex)
+      : mutex_(mutex),
+        blocks_signals_(internal::locks_held == 0 &&
+                        internal::may_have_handlers.load(std::memory_order_relaxed)) {
+    if (blocks_signals_) [[unlikely]] BlockSignals();
+    ++internal::locks_held;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    owner_died_ = mutex_.Lock();
+  }
+  ~RobustLock() {
+    mutex_.Unlock();
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    --internal::locks_held;
+    if (blocks_signals_) [[unlikely]] RestoreSignals();
+  }
   RobustLock(const RobustLock&) = delete;
   RobustLock& operator=(const RobustLock&) = delete;
 
   // Whether the calling thread holds any. Asked where nobody who holds one comes, it tells a signal
   // handler that nobody knew of, and that must not wait: it interrupted the thread inside.
-  static bool IsHeldByThisThread();
+  static bool IsHeldByThisThread() { return internal::locks_held != 0; }
 
   // The last holder died inside: see RobustMutex::Lock.
   bool owner_died() const { return owner_died_; }
 
  private:
+  void BlockSignals();
+  void RestoreSignals();
+
   RobustMutex& mutex_;
   unsigned long saved_signals_;
   bool blocks_signals_;  // this lock does, being the thread's first

@@ -10,28 +10,51 @@
 
 namespace ioas {
 
-// An argument as the kernel takes it: a whole register. An int passed as it is would leave the
-// upper half of its stack slot undefined.
+// An argument, an integer or a pointer, as the kernel takes it: a whole register. An int passed as
+// it is would leave the register's upper half undefined.
 template <typename Argument>
-auto SystemCallArgument(Argument argument) {
-  if constexpr (std::is_integral_v<Argument> || std::is_enum_v<Argument>) {
-    return static_cast<long>(argument);
+long SystemCallRegister(Argument argument) {
+  if constexpr (std::is_pointer_v<Argument>) {
+    return reinterpret_cast<long>(argument);
+  } else if constexpr (std::is_null_pointer_v<Argument>) {
+    return 0;
   } else {
-    return static_cast<const volatile void*>(argument);
+    return static_cast<long>(argument);
   }
 }
 
-// Makes system call `number` with `arguments`, directly: no interposed function is entered, the
-// call is no cancellation point, and the caller's errno is left alone. Returns the call's result,
-// or the negated errno.
-template <typename... Arguments>
-long SystemCall(long number, Arguments... arguments) {
+// The kernel's own entry, with all six registers. Returns what the kernel does: the result, or the
+// negated errno.
+inline long EnterKernel(long number, long a, long b, long c, long d, long e, long f) {
+#ifdef __x86_64__
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+#else
   const int saved_errno = errno;
-  const long result = ::syscall(number, SystemCallArgument(arguments)...);
+  const long result = ::syscall(number, a, b, c, d, e, f);
   if (result != -1) return result;
   const int code = errno;
   errno = saved_errno;
   return -code;
+#endif
+}
+
+// Makes system call `number` with up to six `arguments`, integers or pointers, directly: no
+// interposed function is entered, the call is no cancellation point, and the caller's errno is left
+// alone. Returns the call's result, or the negated errno.
+template <typename... Arguments>
+long SystemCall(long number, Arguments... arguments) {
+  static_assert(sizeof...(arguments) <= 6);
+  const long registers[6] = {SystemCallRegister(arguments)...};
+  return EnterKernel(number, registers[0], registers[1], registers[2], registers[3], registers[4],
+                     registers[5]);
 }
 
 }  // namespace ioas

@@ -20,8 +20,9 @@ template <typename Argument>
 long DeviceCall(SystemCalls& calls, int fd, uint32_t request, Argument argument) {
   long result = 0;
   for (int i = 0; i < kMaxAttempts; ++i) {
-    result = calls(SYS_ioctl, fd, request, argument);
-    if (result != -EINTR && result != -EAGAIN) break;
+    result = calls.Ioctl(fd, request, SystemCallRegister(argument));
+    if (result != -EINTR && result != -EAGAIN) [[likely]]
+      break;
   }
   return result;
 }

@@ -9,6 +9,9 @@ class KernelsSystemCalls final : public SystemCalls {
     return SystemCall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                       arguments[5]);
   }
+  long Ioctl(int fd, uint32_t request, long argument) override {
+    return SystemCall(SYS_ioctl, fd, request, argument);
+  }
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef IOAS_KERNEL_SYSTEM_CALLS_H_
 #define IOAS_KERNEL_SYSTEM_CALLS_H_
 
+#include <cstdint>
 #include <utility>
 
 #include "ioas/base/system_call.h"
@@ -17,12 +18,17 @@ class SystemCalls {
   // alone.
   virtual long Invoke(long number, const long (&arguments)[6]) = 0;
 
+  // Makes an ioctl, the call that is made most, as Invoke would.
+  virtual long Ioctl(int fd, uint32_t request, long argument) {
+    return Invoke(SYS_ioctl, {fd, request, argument, 0, 0, 0});
+  }
+
   // The same for up to six integers and pointers, as ioas::SystemCall takes them; the arguments
   // that are left out are 0.
   template <typename... Arguments>
   long operator()(long number, Arguments... arguments) {
     static_assert(sizeof...(arguments) <= 6);
-    const long registers[6] = {Register(arguments)...};
+    const long registers[6] = {SystemCallRegister(arguments)...};
     return Invoke(number, registers);
   }
 
@@ -31,12 +37,6 @@ class SystemCalls {
   // calls while exit runs destructors.
   SystemCalls() = default;
   ~SystemCalls() = default;
-
- private:
-  template <typename Argument>
-  static long Register(Argument argument) {
-    return (long)SystemCallArgument(argument);  // NOLINT(google-readability-casting): either kind
-  }
 };
 
 // The kernel's own.

@@ -20,12 +20,12 @@ Value Answer(const ioas::Result<Value>& result) {
 
 }  // namespace
 
-ioas::Status TestMemory::Read(uint64_t address, std::span<std::byte> bytes) {
+ioas::Status TestMemory::ReadCarefully(uint64_t address, std::span<std::byte> bytes) {
   std::memcpy(bytes.data(), reinterpret_cast<const void*>(address), bytes.size());
   return {};
 }
 
-ioas::Status TestMemory::Write(uint64_t address, std::span<const std::byte> bytes) {
+ioas::Status TestMemory::WriteCarefully(uint64_t address, std::span<const std::byte> bytes) {
   std::memcpy(reinterpret_cast<void*>(address), bytes.data(), bytes.size());
   return {};
 }

@@ -16,8 +16,8 @@ namespace compat::kernel {
 // The test's own memory; its pointers are good.
 class TestMemory final : public decode::CallerMemory {
  public:
-  ioas::Status Read(uint64_t address, std::span<std::byte> bytes) override;
-  ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) override;
+  ioas::Status ReadCarefully(uint64_t address, std::span<std::byte> bytes) override;
+  ioas::Status WriteCarefully(uint64_t address, std::span<const std::byte> bytes) override;
 };
 
 // Calls return what the system call would: a value, or a negated errno. For one thread.
