@@ -21,6 +21,9 @@ constexpr IovaRange kInterrupts[] = {{0xfee00000, 0xfeefffff}};
 constexpr IommuProperties kIommu = {
     .page_sizes = kPage, .apertures = kApertures, .reserved = kInterrupts};
 
+// All memory there is.
+constexpr PinnedMemory kPin = {{0, UINT64_MAX}, 0};
+
 using RunList = std::vector<std::pair<uint64_t, uint64_t>>;
 
 class Collector final : public PageRunSink {
@@ -69,7 +72,7 @@ class WindowsTest : public testing::Test {
 
   Status Map(uint32_t window, uint64_t iova, uint64_t user_address, uint64_t size,
              uint32_t access = kBoth) {
-    return space_.MapRun(window, {{iova, iova + size - 1}, user_address, access, true}, gone_);
+    return space_.MapRun(window, {{iova, iova + size - 1}, user_address, access, kPin}, gone_);
   }
 
   RecordingBackend backend_;

@@ -4,10 +4,12 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "ioas/base/result.h"
 #include "ioas/mapping_index.h"
+#include "ioas/pin_registry.h"
 #include "ioas/range.h"
 #include "ioas/tracking_tables.h"
 
@@ -37,12 +39,18 @@ struct MemoryRange {
   uint64_t size() const { return last - first + 1; }
 };
 
+// Memory that Backend::Pin has pinned.
+struct PinnedMemory {
+  MemoryRange memory;
+  uint32_t place;  // where the backend keeps it: what Pin returned
+};
+
 // Pages of a window that are to lead to consecutive memory of this process.
 struct PageRun {
-  IovaRange iovas;        // whole pages of the window
-  uint64_t user_address;  // where the first of them leads; a multiple of 4096
-  uint32_t access;        // Access bits
-  bool is_pinned;         // all of the memory lies in one range that is pinned (Backend::Pin)
+  IovaRange iovas;                  // whole pages of the window
+  uint64_t user_address;            // where the first of them leads; a multiple of 4096
+  uint32_t access;                  // Access bits
+  std::optional<PinnedMemory> pin;  // what all of the memory lies in, if it is pinned
 };
 
 // Where a backend finds an address space. The software host's lie in the arena and need none.
@@ -50,6 +58,7 @@ struct IoasHandle {
   int iommufd = -1;   // this process's descriptor of /dev/iommu
   uint32_t ioas = 0;  // the IOAS's object number there
   TrackingTables* tables = nullptr;
+  PinRegistry* registry = nullptr;
 };
 
 class Backend {
@@ -79,19 +88,22 @@ class Backend {
   //
   // Each MAP of a program is one MapRun for each pinned range that it touches. What is pinned is
   // known by its user addresses: an address space belongs to one process then, and no two pinned
-  // ranges of it overlap. They stay pinned as long as a page may lead there.
+  // ranges of it overlap. They stay pinned as long as a page may lead there. What Pin returns is
+  // the backend's own business, and to be given back to it.
 
   // Pins memory of this process for `space`, faulted in, so that MapRun may lead devices there, for
   // reading and writing, until Unpin. Adds nothing to ProcessTable's locked memory: the caller
   // does. EFAULT if any of it is not there or may not be written, ENOMEM. Behaviour:
   // mm_iommu_do_alloc in arch/powerpc/mm/book3s64/iommu_api.c.
-  virtual Status Pin(IoasHandle /*space*/, const MemoryRange& /*memory*/) { return NoWindows(); }
-  // Undoes Pin, of exactly `memory`, in which no page leads any more. It may be another process's.
-  virtual void Unpin(IoasHandle /*space*/, const MemoryRange& /*memory*/) {}
+  virtual Result<uint32_t> Pin(IoasHandle /*space*/, const MemoryRange& /*memory*/) {
+    return NoWindows();
+  }
+  // Undoes Pin, of exactly that memory, where no page leads any more. It may be another process's.
+  virtual void Unpin(IoasHandle /*space*/, const PinnedMemory& /*pinned*/) {}
   // Makes all pages of `run` lead to its memory, instead of wherever they led before. Memory that
-  // is not pinned is so from now on until its page leads elsewhere, and only its kind has to fit
-  // run.access. EFAULT as with Map, and nothing has changed; ENOMEM and others of the IOMMU's: no
-  // page of `run` leads anywhere then.
+  // is not pinned is so from now on until its page leads elsewhere: EFAULT if any of it is not
+  // there or may not be written, whatever run.access, and nothing has changed; ENOMEM and others of
+  // the IOMMU's: no page of `run` leads anywhere then.
   virtual Status MapRun(IoasHandle /*space*/, const PageRun& /*run*/) { return NoWindows(); }
   // Makes the pages of `iovas` lead nowhere, whether they led anywhere before or not. Cuts runs,
   // but no page of the window. Fails only if nothing has changed.

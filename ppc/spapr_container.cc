@@ -82,7 +82,7 @@ void SpaprContainer::Close() {
   if (pinned.Validate()) {
     for (auto pin = pinned.FindFirstOverlapping(0, UINT64_MAX); pin;
          pin = pinned.Next(pin->first)) {
-      context_.backend->Unpin(context_.handle, {pin->first, pin->last});
+      context_.backend->Unpin(context_.handle, PinnedBy(*pin));
       if (pin->flags != 0) {
         registered_memory().Release(state_.memory, pin->first, /*borrows=*/false);
       } else {

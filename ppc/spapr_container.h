@@ -64,9 +64,14 @@ class SpaprContainer {
   // The part of MAP_DMA that version 2 has; `map` has been checked, and is not empty.
   ioas::Status MapRegistered(uint32_t number, const compat::abi::DmaMap& map, uint32_t access);
 
+  // What the backend calls a pin that pins() lists.
+  static ioas::PinnedMemory PinnedBy(const ioas::Mapping& pin) {
+    return {{pin.first, pin.last}, pin.extra};
+  }
+
   // Pins. The pin that contains [address, address + size), which is made if the process knows a
   // region there. EINVAL if it does not.
-  ioas::Result<ioas::MemoryRange> FindPin(uint64_t address, uint64_t size);
+  ioas::Result<ioas::PinnedMemory> FindPin(uint64_t address, uint64_t size);
   // `pages` more pages, or fewer, lead to the pin that begins at `first`; one that is not
   // registered goes with its last page.
   void AddPages(uint64_t first, uint64_t pages);
@@ -74,6 +79,7 @@ class SpaprContainer {
   // Registers a region that the process knows, or one that is new.
   ioas::Status RegisterKnown(const ioas::MemoryRange& region);
   ioas::Status RegisterNew(const ioas::MemoryRange& region);
+  uint64_t CountPinnable(const ioas::MemoryRange& region) const;
   // Pins a region that is pinned by nobody here, and lists it.
   ioas::Status Pin(const ioas::MemoryRange& region, bool is_registered);
 

@@ -68,7 +68,7 @@ ioas::Result<long> SpaprContainer::MapDma(const DecodedCall& call) {
                                      {.iovas = {map->iova, map->iova + (map->size - 1)},
                                       .user_address = map->vaddr,
                                       .access = access,
-                                      .is_pinned = false},
+                                      .pin = {}},
                                      release));
   return 0L;
 }
@@ -84,21 +84,21 @@ ioas::Status SpaprContainer::MapRegistered(uint32_t number, const abi::DmaMap& m
   uint64_t done = 0;
   while (status.ok() && done < map.size) {
     const uint64_t address = map.vaddr + done;
-    const ioas::Result<ioas::MemoryRange> pin = FindPin(address, page_size);
+    const ioas::Result<ioas::PinnedMemory> pin = FindPin(address, page_size);
     if (!pin.ok()) {
       status = pin.error();
       break;
     }
-    const uint64_t bytes = std::min(map.size - done, (pin->last - address + 1) & -page_size);
-    AddPages(pin->first, bytes >> page_shift);
+    const uint64_t bytes = std::min(map.size - done, (pin->memory.last - address + 1) & -page_size);
+    AddPages(pin->memory.first, bytes >> page_shift);
     const uint64_t iova = map.iova + done;
     status = space_.MapRun(number,
                            {.iovas = {iova, iova + (bytes - 1)},
                             .user_address = address,
                             .access = access,
-                            .is_pinned = true},
+                            .pin = *pin},
                            release);
-    if (!status.ok()) RemovePages(pin->first, bytes >> page_shift);
+    if (!status.ok()) RemovePages(pin->memory.first, bytes >> page_shift);
     if (status.ok()) done += bytes;
   }
   if (!status.ok() && done != 0) {

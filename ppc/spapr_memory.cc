@@ -1,6 +1,7 @@
 // The memory of a version 2 SPAPR TCE container: registered by the program, pinned for the
 // container.
 #include <algorithm>
+#include <optional>
 
 #include "compat/abi/vfio_spapr.h"
 #include "ppc/page_release.h"
@@ -12,15 +13,18 @@ using compat::decode::DecodedCall;
 using ioas::Error;
 using ioas::Mapping;
 using ioas::MemoryRange;
+using ioas::PinnedMemory;
 namespace abi = compat::abi;
 
 namespace {
 
-constexpr uint64_t kPageMask = 4095;
+constexpr uint64_t kPageSize = 4096;
 // Of Mapping::flags of a pin.
 constexpr uint32_t kRegistered = 1;
 // From here on there is no memory to list a region's pages in, well beyond what processes have.
 constexpr uint64_t kTooLarge = uint64_t{1} << 47;
+// The kernel pins so many pages at a time.
+constexpr uint64_t kPagesAtATime = uint64_t{1} << 21;
 
 }  // namespace
 
@@ -30,7 +34,7 @@ ioas::Result<long> SpaprContainer::RegisterMemory(const DecodedCall& call) {
   if (!request.ok()) return request.error();
   const uint64_t first = request->vaddr;
   const uint64_t size = request->size;
-  if (((first | size) & kPageMask) != 0 || first + size < first) {
+  if (((first | size) & (kPageSize - 1)) != 0 || first + size < first) {
     return Error{EINVAL, "address and size must be multiples of 4096, and not wrap around"};
   }
   if (size == 0) return Error{ENOMEM, "the kernel cannot list no pages"};
@@ -44,10 +48,34 @@ ioas::Result<long> SpaprContainer::RegisterMemory(const DecodedCall& call) {
   if (pin && pin->first == region.first && pin->last == region.last && pin->flags == kRegistered) {
     return Error{EBUSY, "the container has registered it"};
   }
-  IOAS_RETURN_IF_ERROR(registered_memory().Acquire(state_.memory, region) ? RegisterKnown(region)
-                                                                          : RegisterNew(region));
-  state_.is_enabled = 1;
-  return 0L;
+  const ioas::Status registered = registered_memory().Acquire(state_.memory, region)
+                                      ? RegisterKnown(region)
+                                      : RegisterNew(region);
+  if (registered.ok()) {
+    state_.is_enabled = 1;
+    return 0L;
+  }
+  const uint64_t pages = registered.error().code == EFAULT ? CountPinnable(region) : 0;
+  if (pages == 0) return registered.error();
+  return static_cast<long>(pages);
+}
+
+// What the kernel returns, instead of EFAULT, for a region that ends in memory which cannot be
+// pinned: how many pages it has pinned last. They are given back, and nothing is registered.
+uint64_t SpaprContainer::CountPinnable(const MemoryRange& region) const {
+  uint64_t pinnable = 0;
+  uint64_t too_many = region.size() / kPageSize;
+  while (too_many - pinnable > 1) {
+    const uint64_t pages = pinnable + (too_many - pinnable) / 2;
+    const MemoryRange part = {region.first, region.first + pages * kPageSize - 1};
+    if (const auto place = context_.backend->Pin(context_.handle, part); place.ok()) {
+      context_.backend->Unpin(context_.handle, {part, *place});
+      pinnable = pages;
+    } else {
+      too_many = pages;
+    }
+  }
+  return pinnable % kPagesAtATime;
 }
 
 // What the container borrows is pinned, and is its own from now on.
@@ -67,19 +95,20 @@ ioas::Status SpaprContainer::RegisterKnown(const MemoryRange& region) {
 ioas::Status SpaprContainer::RegisterNew(const MemoryRange& region) {
   if (region.size() >= kTooLarge) return Error{ENOMEM, "the region is too large"};
   IOAS_RETURN_IF_ERROR(processes().LockMemory(region.size(), nullptr));
-  ioas::Status done = context_.backend->Pin(context_.handle, region);
-  if (!done.ok()) {
+  const ioas::Result<uint32_t> place = context_.backend->Pin(context_.handle, region);
+  if (!place.ok()) {
     processes().UnlockMemory(context_.process, region.size());
-    return done;
+    return place.error();
   }
-  done = registered_memory().Add(state_.memory, region);
+  ioas::Status done = registered_memory().Add(state_.memory, region);
   if (!done.ok()) {
     processes().UnlockMemory(context_.process, region.size());
   } else {
-    done = pins().Insert({.first = region.first, .last = region.last, .flags = kRegistered});
+    done = pins().Insert(
+        {.first = region.first, .last = region.last, .flags = kRegistered, .extra = *place});
     if (!done.ok()) registered_memory().Release(state_.memory, region.first, /*borrows=*/false);
   }
-  if (!done.ok()) context_.backend->Unpin(context_.handle, region);
+  if (!done.ok()) context_.backend->Unpin(context_.handle, {region, *place});
   return done;
 }
 
@@ -87,7 +116,7 @@ ioas::Result<long> SpaprContainer::UnregisterMemory(const DecodedCall& call) {
   if (state_.owner.pid == 0) return Error{EPERM, "the container is nobody's yet"};
   const auto request = call.CopyIn<abi::SpaprRegisterMemory>();
   if (!request.ok()) return request.error();
-  if (((request->vaddr | request->size) & kPageMask) != 0) {
+  if (((request->vaddr | request->size) & (kPageSize - 1)) != 0) {
     return Error{EINVAL, "address and size must be multiples of 4096"};
   }
   const auto pin = pins().FindContaining(request->vaddr);
@@ -99,7 +128,7 @@ ioas::Result<long> SpaprContainer::UnregisterMemory(const DecodedCall& call) {
   if (is_mapped) {
     pins().Update(pin->first, [](Mapping& updated) { updated.flags = 0; });
   } else {
-    context_.backend->Unpin(context_.handle, {pin->first, pin->last});
+    context_.backend->Unpin(context_.handle, PinnedBy(*pin));
     pins().Erase(pin->first);
   }
   registered_memory().Release(state_.memory, pin->first, /*borrows=*/is_mapped);
@@ -107,16 +136,19 @@ ioas::Result<long> SpaprContainer::UnregisterMemory(const DecodedCall& call) {
 }
 
 ioas::Status SpaprContainer::Pin(const MemoryRange& region, bool is_registered) {
-  IOAS_RETURN_IF_ERROR(context_.backend->Pin(context_.handle, region));
-  const ioas::Status listed = pins().Insert(
-      {.first = region.first, .last = region.last, .flags = is_registered ? kRegistered : 0});
-  if (!listed.ok()) context_.backend->Unpin(context_.handle, region);
+  const ioas::Result<uint32_t> place = context_.backend->Pin(context_.handle, region);
+  if (!place.ok()) return place.error();
+  const ioas::Status listed = pins().Insert({.first = region.first,
+                                             .last = region.last,
+                                             .flags = is_registered ? kRegistered : 0,
+                                             .extra = *place});
+  if (!listed.ok()) context_.backend->Unpin(context_.handle, {region, *place});
   return listed;
 }
 
-ioas::Result<MemoryRange> SpaprContainer::FindPin(uint64_t address, uint64_t size) {
+ioas::Result<PinnedMemory> SpaprContainer::FindPin(uint64_t address, uint64_t size) {
   if (const auto pin = pins().FindContaining(address)) {
-    if (pin->last - address >= size - 1) return MemoryRange{pin->first, pin->last};
+    if (pin->last - address >= size - 1) return PinnedBy(*pin);
     return Error{EINVAL, "a page of the window would lead beyond its region"};
   }
   const auto region = registered_memory().Borrow(state_.memory, address, size);
@@ -125,7 +157,7 @@ ioas::Result<MemoryRange> SpaprContainer::FindPin(uint64_t address, uint64_t siz
     registered_memory().Return(state_.memory, region->first);
     return pinned.error();
   }
-  return *region;
+  return PinnedBy(*pins().FindContaining(address));
 }
 
 void SpaprContainer::AddPages(uint64_t first, uint64_t pages) {
@@ -133,15 +165,13 @@ void SpaprContainer::AddPages(uint64_t first, uint64_t pages) {
 }
 
 void SpaprContainer::RemovePages(uint64_t first, uint64_t pages) {
-  MemoryRange unused = {1, 0};
+  std::optional<PinnedMemory> unused;
   pins().Update(first, [&](Mapping& updated) {
     updated.user_address -= pages;
-    if (updated.user_address == 0 && updated.flags != kRegistered) {
-      unused = {updated.first, updated.last};
-    }
+    if (updated.user_address == 0 && updated.flags != kRegistered) unused = PinnedBy(updated);
   });
-  if (unused.first > unused.last) return;
-  context_.backend->Unpin(context_.handle, unused);
+  if (!unused) return;
+  context_.backend->Unpin(context_.handle, *unused);
   pins().Erase(first);
   registered_memory().Return(state_.memory, first);
 }

@@ -27,7 +27,7 @@ struct SpaprState {
   ioas::ArenaRef<ProcessMemory> memory;
   // The regions that are pinned for this container, by user address: those that it registered, and
   // those that its windows lead to without. Of ioas::Mapping, `user_address` is how many pages
-  // lead there, and `flags` whether it is registered here.
+  // lead there, `flags` whether it is registered here, and `extra` the backend's place for it.
   ioas::MappingIndexState pins;
 };
 

@@ -88,6 +88,13 @@ TEST_F(SpaprTest, PageLeadsToRegisteredMemoryUntilItIsReplacedOrUnmapped) {
   EXPECT_EQ(Reach(container_, 2 * kPage), memory_ + 2 * kPage);
 }
 
+TEST_F(SpaprTest, RegionOfWhichAPartIsMissingIsNotRegisteredAndCountsTheRest) {
+  EXPECT_EQ(Register(container_, memory_ + kMemorySize - 5 * kPage, 8 * kPage), 5);
+  EXPECT_EQ(Register(container_, memory_ + kMemorySize, kPage), -EFAULT);
+  EXPECT_EQ(Map(container_, memory_, 0, kPage), -EPERM);
+  EXPECT_EQ(Locked(), 0u);
+}
+
 TEST_F(SpaprTest, PageThatIsReadOnlyCannotBeWrittenAndOneThatIsWrittenCanBeRead) {
   ASSERT_EQ(Register(container_, memory_, kMemorySize), 0);
   ASSERT_EQ(Map(container_, memory_, 0, kPage, abi::kDmaMapFlagRead), 0);
@@ -261,6 +268,13 @@ TEST_F(SpaprV1Test, MemoryThatIsNotThereChangesNothing) {
   ASSERT_EQ(Map(container_, memory_, 0, 2 * kPage), 0);
   EXPECT_EQ(Map(container_, memory_ + kMemorySize - kPage, 0, 2 * kPage), -EFAULT);
   EXPECT_EQ(Reach(container_, 0), memory_);
+}
+
+TEST_F(SpaprV1Test, MemoryHasToBeWritableEvenToBeRead) {
+  ASSERT_EQ(host_.Ioctl(container_, abi::kIommuEnable, uint64_t{0}), 0);
+  mprotect(reinterpret_cast<void*>(memory_), kPage, PROT_READ);
+  EXPECT_EQ(Map(container_, memory_, 0, kPage, abi::kDmaMapFlagRead), -EFAULT);
+  EXPECT_EQ(Map(container_, memory_ + kPage, 0, kPage, abi::kDmaMapFlagRead), 0);
 }
 
 TEST_F(SpaprV1Test, HasOneGroup) {

@@ -31,6 +31,7 @@ ioas::Status KernelPlatform::BindDevice(uint32_t device, const vfio::ContainerFi
     const ioas::Result<uint32_t> bound = cdev.Bind(iommu);
     if (bound.ok()) {
       device_id = *bound;
+      container.state.registry.device = *bound;
     } else {
       ready = BindError(bound.error());
     }

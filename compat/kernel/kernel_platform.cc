@@ -96,6 +96,7 @@ ioas::Result<int> KernelPlatform::OpenContainerFile(uint32_t slot, vfio::Contain
   container.ioas = *made;
   container.has_stale_mappings = 0;
   container.tables = {};
+  container.registry = {};
   return static_cast<int>(fd);
 }
 

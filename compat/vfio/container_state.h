@@ -8,6 +8,7 @@
 #include "compat/decode/call.h"
 #include "ioas/address_space.h"
 #include "ioas/base/arena.h"
+#include "ioas/pin_registry.h"
 #include "ioas/tracking_tables.h"
 
 // What ppc/ keeps of a SPAPR TCE container.
@@ -36,6 +37,7 @@ struct ContainerState {
   // What SET_IOMMU made of it. Changes under both locks, so either suffices to read it.
   std::atomic<decode::ContainerType> type;
   ioas::TrackingTables tables;  // kernel backend: the IOAS's, if any
+  ioas::PinRegistry registry;   // kernel backend: the IOAS's, if any
   // Type 1: DIRTY_PAGES START is in force, mappings have bitmaps. Address space's lock.
   uint8_t dirty_tracking;
   // The backend records what devices write; otherwise everything counts as written.

@@ -35,7 +35,7 @@ struct ContainerFile {
 
 // Where a backend finds the container's address space.
 inline ioas::IoasHandle HandleOf(const ContainerFile& container) {
-  return {container.descriptor, container.state.ioas, &container.state.tables};
+  return {container.descriptor, container.state.ioas, &container.state.tables, &container.state.registry};
 }
 
 // All functions but those for a device's calls and memory need the host's lock. Groups and devices

@@ -23,10 +23,12 @@ Error ErrorOf(long result, const char* reason) { return {static_cast<int>(-resul
 
 uint64_t AddressOf(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
-uint32_t MapFlags(uint32_t access) {
-  return kIoasMapFixedIova | ((access & kAccessRead) != 0 ? kIoasMapReadable : 0) |
+uint32_t AccessFlags(uint32_t access) {
+  return ((access & kAccessRead) != 0 ? kIoasMapReadable : 0) |
          ((access & kAccessWrite) != 0 ? kIoasMapWriteable : 0);
 }
+
+uint32_t MapFlags(uint32_t access) { return kIoasMapFixedIova | AccessFlags(access); }
 
 }  // namespace
 
@@ -104,6 +106,17 @@ Status Iommufd::Map(const IoasAddress& to, uint64_t user_address, uint64_t lengt
   return Call(kIoasMap, call, "the kernel does not map the memory");
 }
 
+Result<uint64_t> Iommufd::MapAnywhere(uint32_t ioas, uint64_t user_address, uint64_t length,
+                                      uint32_t access) const {
+  IoasMap call = {};
+  call.flags = AccessFlags(access);
+  call.ioas_id = ioas;
+  call.user_va = user_address;
+  call.length = length;
+  IOAS_RETURN_IF_ERROR(Call(kIoasMap, call, "the kernel does not map the memory"));
+  return call.iova;
+}
+
 Status Iommufd::MapFile(const IoasAddress& to, int fd, uint64_t offset, uint64_t length,
                         uint32_t access) const {
   IoasMapFile call = {};
@@ -132,6 +145,13 @@ Result<uint64_t> Iommufd::Unmap(const IoasAddress& from, uint64_t length) const 
   IoasUnmap call = {.size = 0, .ioas_id = from.ioas, .iova = from.iova, .length = length};
   IOAS_RETURN_IF_ERROR(Call(kIoasUnmap, call, "the kernel does not unmap the range"));
   return call.length;
+}
+
+Status Iommufd::CutAndUnmap(uint64_t iova, uint64_t length) const {
+  abi::DmaUnmap call = {.argsz = sizeof(call), .flags = 0, .iova = iova, .size = length};
+  const long result = DeviceCall(*calls_, fd_, abi::kIommuUnmapDma, &call);
+  if (result < 0) return ErrorOf(result, "the kernel does not unmap the range");
+  return {};
 }
 
 // --- Page tables and hardware ---

@@ -99,6 +99,9 @@ class Iommufd {
   // not memory, or not of that kind; ENOMEM: beyond the locked-memory limit (iommufd_ioas_map in
   // ioas.c, iopt_map_user_pages in io_pagetable.c, pages.c).
   Status Map(const IoasAddress& to, uint64_t user_address, uint64_t length, uint32_t access) const;
+  // The same at an IOVA of the kernel's choice, which it returns. ENOSPC if there is no room.
+  Result<uint64_t> MapAnywhere(uint32_t ioas, uint64_t user_address, uint64_t length,
+                               uint32_t access) const;
   // Maps `length` bytes of the file `fd` from `offset` on: a memfd, or a DMA-BUF where the kernel
   // takes one. ENOTTY before Linux 6.13 (iommufd_ioas_map_file).
   Status MapFile(const IoasAddress& to, int fd, uint64_t offset, uint64_t length,
@@ -112,6 +115,12 @@ class Iommufd {
   // there are none, or if one of them is not wholly inside; those before it are then unmapped.
   // IOVA 0 and a length of ~0 mean all there are, be it none (iommufd_ioas_unmap in ioas.c).
   Result<uint64_t> Unmap(const IoasAddress& from, uint64_t length) const;
+
+  // Of the compat IOAS: unmaps what is mapped in `length` bytes from `iova` on, be it nothing, and
+  // cuts mappings that lie across the ends. They have to be cut where the smallest pages end, and
+  // the IOAS maps with such only (kOptionHugePages): EINVAL. ENOMEM (iommufd_vfio_unmap_dma in
+  // vfio_compat.c).
+  Status CutAndUnmap(uint64_t iova, uint64_t length) const;
 
   // Makes a page table that holds the mappings of an IOAS, to attach devices to. It lives until
   // Destroy, and keeps the memory pinned. EOPNOTSUPP if the hardware does not have what the flags

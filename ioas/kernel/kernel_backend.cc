@@ -55,6 +55,9 @@ Result<IommuProperties> KernelBackend::ReadProperties(IoasHandle space,
 }
 
 Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
+  if (space.registry != nullptr && space.registry->maps_single_pages != 0) [[unlikely]] {
+    MapLargePages(space);
+  }
   const Status mapped =
       Iommufd(*calls_, space.iommufd)
           .Map({space.ioas, mapping.first}, mapping.user_address,
@@ -92,6 +95,7 @@ void KernelBackend::Discard(IoasHandle space, const IovaRange& range) {
   // ENOENT is what is wanted; of other errors there is nobody to tell.
   (void)Iommufd(*calls_, space.iommufd)
       .Unmap({space.ioas, range.first}, LengthOf(range.first, range.last));
+  if (range.first == 0 && range.last == UINT64_MAX) DropRegistry(space);
 }
 
 bool KernelBackend::StartDirtyTracking(IoasHandle space) {

@@ -54,12 +54,28 @@ class KernelBackend final : public Backend {
   void UnmapAll(IoasHandle space, MappingIndex& mappings) override;
   void Discard(IoasHandle space, const IovaRange& range) override;
 
+  // Windows. Errors are those of Map; memory that the kernel cannot pin is EFAULT.
+  Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
+  void Unpin(IoasHandle space, const PinnedMemory& pinned) override;
+  Status MapRun(IoasHandle space, const PageRun& run) override;
+  // What lies beside the range stays reachable, all the time. EINVAL.
+  Status UnmapRange(IoasHandle space, const IovaRange& iovas) override;
+
   bool StartDirtyTracking(IoasHandle space) override;
   void StopDirtyTracking(IoasHandle space) override;
   bool ReadDirtyPages(IoasHandle space, const IovaRange& range, uint64_t page_size,
                       uint64_t* words) override;
 
  private:
+  // Whether the address space uses the smallest pages only, which only an empty one can change to.
+  // EINVAL.
+  Status MapSinglePages(IoasHandle space);
+  void MapLargePages(IoasHandle space);
+  // MapRun of memory that lies at `from` in the registry.
+  Status CopyRun(IoasHandle space, const PageRun& run, uint64_t from);
+  // Gives up all that is pinned.
+  void DropRegistry(IoasHandle space);
+
   // The second try of Map.
   Status MapByFile(IoasHandle space, const Mapping& mapping);
 

@@ -122,14 +122,14 @@ Status SoftBackend::Unmap(IoasHandle /*space*/, const Mapping& mapping) {
   return {};
 }
 
-Status SoftBackend::Pin(IoasHandle /*space*/, const MemoryRange& memory) {
-  return Populate(memory.first, memory.size(), /*writable=*/true);
+Result<uint32_t> SoftBackend::Pin(IoasHandle /*space*/, const MemoryRange& memory) {
+  IOAS_RETURN_IF_ERROR(Populate(memory.first, memory.size(), /*writable=*/true));
+  return 0u;
 }
 
 Status SoftBackend::MapRun(IoasHandle /*space*/, const PageRun& run) {
-  if (run.is_pinned) return {};
-  return Populate(run.user_address, run.iovas.last - run.iovas.first + 1,
-                  (run.access & kAccessWrite) != 0);
+  if (run.pin) return {};
+  return Populate(run.user_address, run.iovas.last - run.iovas.first + 1, /*writable=*/true);
 }
 
 }  // namespace ioas::soft

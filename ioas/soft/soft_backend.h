@@ -22,7 +22,7 @@ class SoftBackend final : public Backend {
   Status Map(IoasHandle space, const Mapping& mapping) override;
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
   // What a window leads to is faulted in once; nothing else is to be done but in the page table.
-  Status Pin(IoasHandle space, const MemoryRange& memory) override;
+  Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
   Status MapRun(IoasHandle space, const PageRun& run) override;
   Status UnmapRange(IoasHandle /*space*/, const IovaRange& /*iovas*/) override { return {}; }
   // Devices translate by index and page tables, which their owner puts right; locked memory went

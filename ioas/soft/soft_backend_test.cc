@@ -110,12 +110,12 @@ TEST_F(SoftBackendTest, PinnedMemoryHasToBeWritable) {
   EXPECT_EQ(backend.Pin({}, {At(0), At(9) - 1}).error().code, EFAULT);
 }
 
-TEST_F(SoftBackendTest, RunOfMemoryThatIsNotPinnedHasToBeThereForItsAccess) {
+TEST_F(SoftBackendTest, RunOfMemoryThatIsNotPinnedHasToBeWritable) {
   SoftBackend backend{ProcessTable(state_)};
   const IovaRange iovas = {0, kPage - 1};
-  EXPECT_TRUE(backend.MapRun({}, {iovas, At(8), kAccessRead, false}).ok());
-  EXPECT_EQ(backend.MapRun({}, {iovas, At(8), kAccessWrite, false}).error().code, EFAULT);
-  EXPECT_EQ(backend.MapRun({}, {iovas, At(9), kAccessRead, false}).error().code, EFAULT);
+  EXPECT_TRUE(backend.MapRun({}, {iovas, At(7), kAccessRead, {}}).ok());
+  EXPECT_EQ(backend.MapRun({}, {iovas, At(8), kAccessRead, {}}).error().code, EFAULT);
+  EXPECT_EQ(backend.MapRun({}, {iovas, At(9), kAccessRead, {}}).error().code, EFAULT);
   EXPECT_TRUE(backend.UnmapRange({}, iovas).ok());
   EXPECT_EQ(locked(), 0u);
 }

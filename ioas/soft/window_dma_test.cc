@@ -36,9 +36,12 @@ class WindowDmaTest : public TestHost {
     const AddressSpace::Lock lock(space);
     const auto address = reinterpret_cast<uint64_t>(memory_ + memory_page * kEchoPage);
     NoSink nobody;
-    EXPECT_TRUE(
-        space.MapRun(1, {Iovas(page, pages), address, kReadWrite, /*is_pinned=*/true}, nobody)
-            .ok());
+    EXPECT_TRUE(space
+                    .MapRun(1,
+                            {Iovas(page, pages), address, kReadWrite,
+                             PinnedMemory{{address, UINT64_MAX}, 0}},
+                            nobody)
+                    .ok());
   }
   void UnmapPages(uint64_t page, uint64_t pages) {
     SoftBackend iommu = backend();
