@@ -32,7 +32,7 @@ TEST(PowerNvTest, CreatesTheWindowsThatTheKernelCreates) {
   const struct {
     WindowRequest request;
     int error;
-  } kCases[] = {
+  } cases[] = {
       {Second(12, 64 * kGiB, 1), ENOMEM}, {Second(12, 16 * kGiB, 1), ENOMEM},
       {Second(12, 8 * kGiB, 1), 0},       {Second(12, kTiB, 1), ENOMEM},
       {Second(12, kTiB, 2), 0},           {Second(12, kTiB, 4), 0},
@@ -42,7 +42,7 @@ TEST(PowerNvTest, CreatesTheWindowsThatTheKernelCreates) {
       {Second(16, 4096, 1), EINVAL},      {Second(16, 32768, 1), 0},
       {Second(12, 0, 1), EINVAL},         {Second(30, kGiB, 1), 0},
   };
-  for (const auto& each : kCases) {
+  for (const auto& each : cases) {
     EXPECT_EQ(ErrorOf(kPowerNv, each.request), each.error)
         << each.request.page_shift << ' ' << each.request.size << ' ' << each.request.levels;
   }
