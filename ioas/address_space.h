@@ -148,8 +148,9 @@ class AddressSpace {
   Result<uint64_t> FindPlace(uint64_t size) const;
   // Makes window `number`, which is not there, from `first` on, of `pages` pages (at least 1) of
   // 1 << `page_shift` bytes (at least 4096), with memory of `process` to come. Takes hardly any
-  // memory. EINVAL if pages are smaller than the IOMMU's, or the window wraps, ENOSPC if it meets
-  // another window or something that is not usable.
+  // memory. It may have holes, ranges that are not usable, where MapRun maps nothing. EINVAL if
+  // pages are smaller than the IOMMU's, or the window wraps, ENOSPC if it meets another window or
+  // its ends are not usable.
   Status AddWindow(uint32_t number, uint64_t first, uint64_t pages, uint32_t page_shift,
                    uint32_t process);
   // Removes window `number`, if it is there, with all that it maps; `gone` is told of that.
@@ -160,8 +161,9 @@ class AddressSpace {
   const WindowState& window(uint32_t number) const { return state_->window[number]; }
 
   // Makes pages of window `number` lead to a run of memory; `gone` is told where they led before.
-  // Fails as Backend::MapRun does, and with ENOMEM if the arena is full. After EFAULT and a full
-  // arena nothing has changed, after other errors no page of the run leads anywhere.
+  // EINVAL, and nothing has changed, if a part of the range is not usable; ENOMEM likewise if the
+  // arena is full; otherwise fails as Backend::MapRun does: after EFAULT nothing has changed, after
+  // other errors no page of the run leads anywhere.
   Status MapRun(uint32_t number, const PageRun& run, PageRunSink& gone);
   // Makes pages of window `number` lead nowhere; `gone` is told where they led before. Fails as
   // Backend::UnmapRange does, and then changes nothing.
@@ -194,6 +196,10 @@ class AddressSpace {
   // Counts anew what AddressSpaceStatistics::bytes_mapped says.
   uint64_t BytesMapped();
 
+  // Whether windows can map there.
+  bool IsReachable(const IovaRange& range) const {
+    return state_->has_windows_anywhere != 0 || IsUsable(range);
+  }
   PageTable TableOf(uint32_t number) const {
     return PageTable(*arena_, &state_->window[number].table);
   }

@@ -57,7 +57,9 @@ Status AddressSpace::AddWindow(uint32_t number, uint64_t first, uint64_t pages, 
       return Error{ENOSPC, "another window is there"};
     }
   }
-  if (state_->has_windows_anywhere == 0 && !IsUsable(range)) {
+  // What is kept out of the space may lie inside: programs that know their window to start at 0
+  // would not take another, and hardly any of them maps anything where x86 has its interrupts.
+  if (!IsReachable({first, first}) || !IsReachable({range.last, range.last})) {
     return Error{ENOSPC, "the host's IOMMU does not reach there"};
   }
   WindowState& window = state_->window[number];
@@ -87,6 +89,9 @@ Status AddressSpace::MapRun(uint32_t number, const PageRun& run, PageRunSink& go
   const uint32_t page_shift = window.table.page_shift;
   const uint64_t first = (run.iovas.first - window.range.first) >> page_shift;
   const uint64_t pages = ((run.iovas.last - run.iovas.first) >> page_shift) + 1;
+  if (!IsReachable(run.iovas)) {
+    return Error{EINVAL, "the host's IOMMU keeps a part of the range for itself"};
+  }
   PageTable table = TableOf(number);
   IOAS_RETURN_IF_ERROR(table.Reserve(first, pages));
   const AddressSpaceChange change(*state_, run.iovas);

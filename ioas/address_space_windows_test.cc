@@ -104,11 +104,20 @@ TEST_F(WindowsTest, MappingsBesideAWindowAreFoundAsEver) {
 TEST_F(WindowsTest, WindowsKeepToPlacesThatTheIommuReachesAndThatAreFree) {
   ASSERT_TRUE(space_.AddWindow(0, 0, 1 << 19, 12, kProcess).ok());
   EXPECT_EQ(space_.AddWindow(1, 2 * kGiB - kPage, 2, 12, kProcess).error().code, ENOSPC);
-  EXPECT_EQ(space_.AddWindow(1, 2 * kGiB, 1 << 19, 12, kProcess).error().code, ENOSPC)
+  EXPECT_EQ(space_.AddWindow(1, 0xfee00000, 1 << 19, 12, kProcess).error().code, ENOSPC)
       << "interrupts are written there";
+  EXPECT_EQ(space_.AddWindow(1, 0xfee00000 - kPage, 2, 12, kProcess).error().code, ENOSPC);
   EXPECT_EQ(space_.AddWindow(1, uint64_t{1} << 59, 1, 12, kProcess).error().code, ENOSPC);
   EXPECT_EQ(space_.AddWindow(1, -kPage, 2, 12, kProcess).error().code, EINVAL);
   EXPECT_FALSE(space_.HasWindow(1));
+}
+
+TEST_F(WindowsTest, NothingIsMappedInAHole) {
+  ASSERT_TRUE(space_.AddWindow(1, 2 * kGiB, 1 << 19, 12, kProcess).ok());
+  EXPECT_EQ(Map(1, 0xfee00000 - kPage, kMemory, 2 * kPage).error().code, EINVAL);
+  EXPECT_EQ(space_.Translate(0xfee00000 - kPage, kAccessRead).error().code, ENOENT);
+  EXPECT_TRUE(Map(1, 0xfee00000 - kPage, kMemory, kPage).ok());
+  EXPECT_TRUE(Map(1, 0xfef00000, kMemory, kPage).ok());
 }
 
 TEST_F(WindowsTest, FindPlaceReturnsTheLowestNaturallyAlignedOne) {
