@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -78,11 +79,12 @@ vfio::Host* Fail(const char* what, int error, const char* reason) {
   return nullptr;
 }
 
-vfio::Platform* NewPlatform(const settings::Settings& settings) {
+std::unique_ptr<vfio::Platform> NewPlatform(const settings::Settings& settings) {
   if (settings::ResolveBackend(settings) == settings::Backend::kKernel) {
-    return new (std::nothrow) kernel::KernelPlatform(ioas::kernel::RealSystemCalls());
+    return std::unique_ptr<vfio::Platform>(
+        new (std::nothrow) kernel::KernelPlatform(ioas::kernel::RealSystemCalls()));
   }
-  return new (std::nothrow) soft::SoftPlatform;
+  return std::unique_ptr<vfio::Platform>(new (std::nothrow) soft::SoftPlatform);
 }
 
 // What the table is to have of a descriptor of `slot`.
@@ -100,21 +102,23 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   if (!hidden.ok())
     return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
   WatchSignalHandlers();
-  // Programs keep their host, and so its parts, as long as they run.
-  vfio::Platform* const platform = NewPlatform(settings);
-  const auto* const personality = new (std::nothrow) ppc::ContainerPersonality(settings);
+  std::unique_ptr<vfio::Platform> platform = NewPlatform(settings);
+  std::unique_ptr<const ppc::ContainerPersonality> personality(
+      new (std::nothrow) ppc::ContainerPersonality(settings));
   if (platform == nullptr || personality == nullptr) {
     return Fail("cannot make the host", ENOMEM, "no memory");
   }
-  const auto host = vfio::Host::Open(
-      *hidden, settings,
-      {.personality = personality, .descriptors = &g_descriptors, .platform = platform});
+  const auto host = vfio::Host::Open(*hidden, settings,
+                                     {.personality = personality.get(),
+                                      .descriptors = &g_descriptors,
+                                      .platform = platform.get()});
   if (!host.ok()) {
-    delete platform;
-    delete personality;
     ioas::soft::CloseHidden(*hidden);
     return Fail("cannot open the host", host.error().code, host.error().reason);
   }
+  // Programs keep their host, and so its parts, as long as they run.
+  static_cast<void>(platform.release());
+  static_cast<void>(personality.release());
   HandleForks();
   if (settings.summary && (*host)->is_new()) g_summarizer = SystemCall(SYS_getpid);
   g_host.store(*host, std::memory_order_release);

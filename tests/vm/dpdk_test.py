@@ -9,8 +9,9 @@ import harness
 
 PORTS = ("--e1000e", "--e1000e", "--hugepages", "300")
 
-def run_job(kernel, name):
-    return harness.run_job(kernel, name, *harness.under(kernel), options=PORTS)
+
+def run_job(kernel, name, *options):
+    return harness.run_job(kernel, name, *harness.under(kernel, *options), options=PORTS)
 
 
 def figure(output):
@@ -34,6 +35,18 @@ class ForwardingTest(unittest.TestCase):
         # For docs/performance.md; a test that timed them would fail on a busy machine.
         share = forwarded("iommufd") / forwarded("legacy")
         print(f"forwarded on iommufd, of what the legacy kernel forwards: {share:.2f}")
+
+
+class SpaprTest(unittest.TestCase):
+    def test_on_iommufd(self):
+        output = run_job("iommufd", "forwarding_job.py", "--container=spapr")
+        self.assertIn("EAL: Using IOMMU type 7 (sPAPR)", output)
+        self.assertNotIn("EAL: Using IOMMU type 1", output)
+        packets = figure(output)
+        self.assertGreater(packets, 0)
+        # Beside what the same library forwards as type 1.
+        share = packets / forwarded("iommufd")
+        print(f"forwarded as a SPAPR client: {packets} packets, {share:.2f} of type 1")
 
 
 class SecondaryProcessTest(unittest.TestCase):

@@ -30,13 +30,16 @@ def built(path):
     return HERE.parent.parent / "bazel-bin" / path
 
 
-def under(kernel):
-    """What goes before the command of a program that wants groups and containers."""
+def under(kernel, *options):
+    """What goes before the command of a program that wants groups and containers.
+
+    `options` are more options of `vfio-compat run`, where that is needed.
+    """
     if kernel != "iommufd":
         return []
     library = built("compat/preload/libvfio_compat.so")
     tool = built("tools/cli/vfio-compat")
-    return ["env", f"VFIO_COMPAT_LIBRARY={library}", tool, "run", "--backend=kernel", "--"]
+    return ["env", f"VFIO_COMPAT_LIBRARY={library}", tool, "run", "--backend=kernel", *options, "--"]
 
 
 def kernel_image(kernel):

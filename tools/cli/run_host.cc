@@ -36,10 +36,10 @@ Failure RunHost::Create(compat::settings::Settings& settings) {
   const bool is_kernel = settings.backend == compat::settings::Backend::kKernel;
   compat::vfio::Platform& platform =
       is_kernel ? static_cast<compat::vfio::Platform&>(kernel) : soft;
-  static const ppc::ContainerPersonality personality(settings);
+  static const ppc::ContainerPersonality kPersonality(settings);
   const auto host = compat::vfio::Host::Open(
       fd, settings,
-      {.personality = &personality, .descriptors = &no_descriptors, .platform = &platform});
+      {.personality = &kPersonality, .descriptors = &no_descriptors, .platform = &platform});
   if (!host.ok()) {
     return {kUsage, std::string("run: no host can be made of this: ") + host.error().reason};
   }
