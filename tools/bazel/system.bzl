@@ -12,8 +12,22 @@ _LIBRARIES = {
     "cli11": struct(module = "CLI11", linkopts = []),
     "glib": struct(module = "glib-2.0", linkopts = []),
     "gmock": struct(module = "gmock", linkopts = []),
+    "grpc++": struct(
+        module = "grpc++",
+        linkopts = [],
+    ),
+    # No module of its own, likewise: reflection, health and channelz.
+    "grpc++_reflection": struct(
+        module = "grpc++",
+        linkopts = ["-lgrpc++_reflection", "-lgrpcpp_channelz"],
+    ),
     "gtest": struct(module = "gtest", linkopts = []),
     "gtest_main": struct(module = "gtest_main", linkopts = []),
+    "openssl": struct(module = "openssl", linkopts = []),
+    "prometheus": struct(module = "prometheus-cpp-pull", linkopts = []),
+    "protobuf": struct(module = "protobuf", linkopts = []),
+    "spdlog": struct(module = "spdlog", linkopts = []),
+    "systemd": struct(module = "libsystemd", linkopts = []),
 }
 
 def _pkg_config(repository_ctx, option, module):
