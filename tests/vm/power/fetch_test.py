@@ -44,7 +44,10 @@ FAKE_DPKG_DEB = """#!/bin/bash
 cd "$PACKAGE" && tar -c .
 """
 
-MODULES = ["vfio-pci-core.ko", "vfio-pci.ko", "vfio.ko", "vfio_iommu_spapr_tce.ko"]
+MODULES = [
+    *("nvme-auth.ko", "nvme-core.ko", "nvme.ko"),
+    *("vfio-pci-core.ko", "vfio-pci.ko", "vfio.ko", "vfio_iommu_spapr_tce.ko"),
+]
 
 
 class FetchTest(unittest.TestCase):
@@ -96,13 +99,14 @@ class FetchTest(unittest.TestCase):
     def happened(self):
         return self.journal.read_text().splitlines() if self.journal.exists() else []
 
-    def fetched(self):
-        """The folders of kernels, whole or half."""
-        return sorted(path.name for path in self.cache.glob("power-6*"))
+    def assert_is_of(self, version, folder):
+        """That `folder` is the one of this version."""
+        self.assertRegex(folder, f"^{self.cache}/power-{version}-[0-9a-f]{{8}}$")
 
     def test_what_the_guest_needs_is_fetched_once(self):
         status, folder, errors = self.fetch()
-        self.assertEqual((status, folder), (0, str(self.cache / "power-6.12.9-1")), errors)
+        self.assertEqual(status, 0, errors)
+        self.assert_is_of("6.12.9-1", folder)
         self.assertEqual(sorted(os.listdir(folder)), ["busybox", *MODULES, "vmlinux"])
         self.assertEqual(self.fetch(), (0, folder, ""))
         backports = "http://debian/ bookworm-backports main, http://debian/ bookworm main"
@@ -115,10 +119,18 @@ class FetchTest(unittest.TestCase):
 
     def test_a_newer_kernel_is_fetched_when_asked_for(self):
         self.fetch()
-        self.assertEqual(self.fetch(VERSION="6.12.10-1")[1], str(self.cache / "power-6.12.9-1"))
-        newer = str(self.cache / "power-6.12.10-1")
-        self.assertEqual(self.fetch("--newest", VERSION="6.12.10-1")[:2], (0, newer))
+        self.assert_is_of("6.12.9-1", self.fetch(VERSION="6.12.10-1")[1])
+        status, newer, _ = self.fetch("--newest", VERSION="6.12.10-1")
+        self.assertEqual(status, 0)
+        self.assert_is_of("6.12.10-1", newer)
         self.assertEqual(self.fetch()[:2], (0, newer))
+
+    def test_what_was_fetched_with_other_modules_is_another_kernel(self):
+        self.fetch()
+        folder = next(self.cache.glob("power-6*"))
+        folder.rename(folder.with_name("power-6.12.9-1-00000000"))
+        self.assertEqual(self.fetch("--cached")[0], 1)
+        self.assertEqual(self.fetch()[1], str(folder))
 
     def test_no_archive_with_such_a_kernel_is_told_apart(self):
         for environment in ({"SUITES": ""}, {"FOUND": ""}):
@@ -144,7 +156,7 @@ class FetchTest(unittest.TestCase):
     def test_a_machine_without_apt_is_told_apart(self):
         empty = self.folder / "empty"
         empty.mkdir()
-        for tool in ("bash", "mkdir", "flock", "sort", "tail"):
+        for tool in ("bash", "cut", "mkdir", "flock", "sha256sum", "sort", "tail"):
             (empty / tool).symlink_to(shutil.which(tool))
         status, _, errors = self.fetch(PATH=str(empty))
         self.assertEqual(status, harness.LACKING)
