@@ -69,7 +69,7 @@ def _clang_tidy_aspect_impl(target, ctx):
     if ctx.rule.kind not in _RULES or target.label.workspace_name:
         return []
     flags = _flags(target, ctx.rule)
-    sources = [source for source in ctx.rule.files.srcs if source.extension == "cc"]
+    sources = [source for source in ctx.rule.files.srcs if source.extension == "cc" and source.is_source]
     passed = [_tidy(ctx, target, source, flags) for source in sources]
     return [OutputGroupInfo(tidy = depset(passed))]
 

@@ -10,6 +10,17 @@ sys.path.insert(0, str(HERE.parent))
 import harness  # pylint: disable=wrong-import-position
 
 
+def fetched():
+    """The folder of the kernel and what comes with it; skips the test if it cannot be had."""
+    result = subprocess.run(
+        [HERE / "fetch"], stdout=subprocess.PIPE, text=True, env=harness.environment(), check=False
+    )
+    if result.returncode == harness.LACKING:
+        raise unittest.SkipTest("there is no POWER kernel")
+    result.check_returncode()
+    return pathlib.Path(result.stdout.strip())
+
+
 def run_play(*arguments):
     """Runs tests/vm/power/play; skips the test if this machine cannot."""
     result = subprocess.run(
