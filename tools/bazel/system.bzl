@@ -6,6 +6,8 @@ installed fails the targets that use it, and no others.
 
 # Target name -> the pkg-config module that describes it, and link flags beyond the module's own.
 _LIBRARIES = {
+    # Status and what it stands on.
+    "absl": struct(module = "absl_statusor", linkopts = []),
     "benchmark": struct(module = "benchmark", linkopts = []),
     # No module of its own: the library with main() goes before the one it uses.
     "benchmark_main": struct(module = "benchmark", linkopts = ["-lbenchmark_main"]),
