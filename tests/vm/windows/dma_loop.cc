@@ -4,10 +4,10 @@
 //   dma_loop GROUP DEVICE SECONDS [unmapped]
 //
 // GROUP is the number of a group, DEVICE its NVMe controller's PCI address. The library or a kernel
-// with SPAPR TCE containers answers. Works in rounds: in each, a run of pages is mapped by one call,
-// and cut up from then on. With `unmapped`, a transfer to a page that is not mapped follows at the
-// end, which must not arrive. Prints what was done; the status is 1 if something was not as it has
-// to be.
+// with SPAPR TCE containers answers. Works in rounds: in each, a run of pages is mapped by one
+// call, and cut up from then on. With `unmapped`, a transfer to a page that is not mapped follows
+// at the end, which must not arrive. Prints what was done; the status is 1 if something was not as
+// it has to be.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -113,9 +113,8 @@ class Loop {
     container_.Map(kIova, kPages, 0);
     std::atomic<bool> done{false};
     uint64_t changes = 0;
-    std::thread neighbours([&] {
-      changes = DisturbNeighbours(container_, static_cast<unsigned>(rounds_), done);
-    });
+    std::thread neighbours(
+        [&] { changes = DisturbNeighbours(container_, static_cast<unsigned>(rounds_), done); });
     const auto end = Clock::now() + kRound;
     bool arrived = true;
     while (arrived && Clock::now() < end) {

@@ -86,9 +86,8 @@ void WaitFor(const char* what, Condition condition) {
 NvmeAdmin::NvmeAdmin(int device, const DmaPage& submission, const DmaPage& completion)
     : submission_(submission), completion_(completion) {
   SwitchOn(device);
-  void* const registers =
-      mmap(nullptr, kRegisters, PROT_READ | PROT_WRITE, MAP_SHARED, device,
-           static_cast<off_t>(OffsetOf(device, VFIO_PCI_BAR0_REGION_INDEX)));
+  void* const registers = mmap(nullptr, kRegisters, PROT_READ | PROT_WRITE, MAP_SHARED, device,
+                               static_cast<off_t>(OffsetOf(device, VFIO_PCI_BAR0_REGION_INDEX)));
   if (registers == MAP_FAILED) Die("the registers");
   registers_ = static_cast<volatile std::byte*>(registers);
   stride_ = 4U << (Load(kCapHigh) & 0xf);
@@ -116,18 +115,15 @@ void NvmeAdmin::WaitUntilReady(bool ready) const {
 }
 
 uint16_t NvmeAdmin::Identify(uint64_t iova) {
-  auto* const submission =
-      reinterpret_cast<volatile Submission*>(submission_.memory) + tail_;
+  auto* const submission = reinterpret_cast<volatile Submission*>(submission_.memory) + tail_;
   submission->opcode_and_id = kIdentify | tail_ << 16;
   submission->prp1 = iova;
   submission->cdw10 = kIdentifyController;
-  auto* const completion =
-      reinterpret_cast<volatile Completion*>(completion_.memory) + tail_;
+  auto* const completion = reinterpret_cast<volatile Completion*>(completion_.memory) + tail_;
   tail_ = (tail_ + 1) % kQueueEntries;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   Store(kDoorbells, tail_);
-  WaitFor("a completion",
-          [&] { return (completion->id_and_status >> 16 & 1) == phase_; });
+  WaitFor("a completion", [&] { return (completion->id_and_status >> 16 & 1) == phase_; });
   const auto status = static_cast<uint16_t>(completion->id_and_status >> 17);
   if (tail_ == 0) phase_ ^= 1;
   Store(kDoorbells + stride_, tail_);
