@@ -1,13 +1,17 @@
 // vfio-compat: reads the command line and calls what it names.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <string>
 #include <vector>
 
+#include "tools/cli/completion.h"
+#include "tools/cli/control_command.h"
 #include "tools/cli/decode_command.h"
 #include "tools/cli/doctor_command.h"
 #include "tools/cli/exit_status.h"
 #include "tools/cli/run_command.h"
 #include "tools/cli/version.h"
+#include "tools/control/options.h"
 
 namespace {
 
@@ -25,6 +29,7 @@ constexpr char kExamples[] = R"(Examples:
   vfio-compat doctor
   vfio-compat decode 18
   vfio-compat decode 0x3b71 --fd=container --type=type1v2 --json
+  vfio-compat ps; vfio-compat maps 4711; vfio-compat freeze 4711 --dry-run
 )";
 
 CLI::App* AddRun(CLI::App& app, RunOptions& options) {
@@ -81,10 +86,21 @@ CLI::App* AddDoctor(CLI::App& app, DoctorOptions& options) {
   return doctor;
 }
 
+CLI::App* AddCompletion(CLI::App& app, std::string& shell) {
+  CLI::App* completion =
+      app.add_subcommand("completion", "Print a script that has a shell complete these commands");
+  completion->add_option("SHELL", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->footer("As in: vfio-compat completion bash > /etc/bash_completion.d/vfio-compat");
+  return completion;
+}
+
 // One line, whatever CLI11 has to say.
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-int Main(const std::vector<std::string>& own, const std::vector<std::string>& command) {
+int Main(const std::vector<std::string>& own, const std::vector<std::string>& command,
+         char** arguments) {
   CLI::App app("Runs programs written for legacy VFIO on hosts that have none.", "vfio-compat");
   app.set_version_flag("--version", std::string("vfio-compat ") + tools::cli::kVersion);
   app.footer(kExamples);
@@ -95,6 +111,12 @@ int Main(const std::vector<std::string>& own, const std::vector<std::string>& co
   CLI::App* const run = AddRun(app, run_options);
   CLI::App* const doctor = AddDoctor(app, doctor_options);
   AddDecode(app, decode_options);
+  // Only described here: vfio-compat-control reads what they are told.
+  tools::control::CommonOptions common;
+  tools::control::CommandOptions control_options;
+  tools::control::AddCommands(app, common, control_options);
+  std::string shell;
+  CLI::App* const completion = AddCompletion(app, shell);
   try {
     // CLI11 takes its arguments from the back.
     app.parse(std::vector<std::string>(own.rbegin(), own.rend()));
@@ -105,6 +127,13 @@ int Main(const std::vector<std::string>& own, const std::vector<std::string>& co
   }
   if (*run) return tools::cli::RunProgram(run_options, command);
   if (*doctor) return tools::cli::RunDoctor(doctor_options);
+  if (*completion) {
+    std::fputs(tools::cli::CompletionScript(app, shell).c_str(), stdout);
+    return 0;
+  }
+  if (tools::control::IsCommand(app.get_subcommands().front()->get_name())) {
+    return tools::cli::BecomeControl(arguments);
+  }
   return tools::cli::RunDecode(decode_options);
 }
 
@@ -122,5 +151,5 @@ int main(int argc, char** argv) {
       (behind ? command : own).emplace_back(argv[i]);
     }
   }
-  return Main(own, command);
+  return Main(own, command, argv);
 }

@@ -282,6 +282,37 @@ TEST_F(VfioCompatTest, DecodeRefusesWhatItDoesNotKnow) {
   Refused(2, "NUMBER", {"decode"});
 }
 
+TEST_F(VfioCompatTest, BashCompletesSubcommandsAndOptions) {
+  const std::string script = R"sh(
+eval "$("$0" completion bash)"
+complete_word() {
+  COMP_WORDS=(vfio-compat "$@") COMP_CWORD=$#
+  _vfio_compat
+  echo "${COMPREPLY[@]}"
+}
+complete_word fr
+complete_word doctor --j
+complete_word freeze --gr
+)sh";
+  const CommandResult result = Command({"bash", "-c", script, CommandLineTool()}).Run();
+  EXPECT_EQ(result.output, "freeze\n--json\n--group\n") << result.errors;
+}
+
+TEST_F(VfioCompatTest, CompletionIsForKnownShells) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    EXPECT_NE(Call({"completion", shell}).output.find("freeze"), std::string::npos) << shell;
+  }
+  Refused(2, "tcsh", {"completion", "tcsh"});
+}
+
+TEST_F(VfioCompatTest, CommandsForADaemonNeedTheirHelper) {
+  // A copy that has no helper beside it.
+  const std::string copy = Copy(CommandLineTool(), "vfio-compat");
+  const CommandResult result = Command({copy, "ps"}).Run();
+  EXPECT_EQ(result.status, 127);
+  EXPECT_NE(result.errors.find("vfio-compat-control"), std::string::npos) << result.errors;
+}
+
 TEST_F(VfioCompatTest, DecodeWritesJson) {
   const CommandResult result = Call({"decode", "VFIO_SET_IOMMU", "--json"});
   EXPECT_EQ(result.status, 0);

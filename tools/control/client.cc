@@ -1,0 +1,164 @@
+#include "tools/control/client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "vfio/compat/v1/sessions.grpc.pb.h"
+
+namespace tools::control {
+namespace {
+
+namespace v1 = vfio::compat::v1;
+
+// What Session ids are made of.
+constexpr size_t kIdLength = 16;
+
+bool IsPath(const std::string& host) { return host.rfind("unix:", 0) == 0; }
+
+Failure ReadFile(const char* option, const std::string& path, std::string& text) {
+  if (path.empty()) {
+    return {cli::kUsage, std::string("a daemon on the network needs ") + option};
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return {cli::kUsage, std::string(option) + " " + path + ": " + std::strerror(errno)};
+  }
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  return {};
+}
+
+Failure MakeCredentials(const CommonOptions& options,
+                        std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  if (IsPath(options.host)) {
+    credentials = grpc::InsecureChannelCredentials();
+    return {};
+  }
+  grpc::SslCredentialsOptions tls;
+  if (Failure failure = ReadFile("--tls-ca", options.tls_ca, tls.pem_root_certs)) return failure;
+  if (Failure failure = ReadFile("--tls-cert", options.tls_cert, tls.pem_cert_chain))
+    return failure;
+  if (Failure failure = ReadFile("--tls-key", options.tls_key, tls.pem_private_key)) return failure;
+  credentials = grpc::SslCredentials(tls);
+  return {};
+}
+
+// The fields that the details of `status` complain of, each with why.
+std::string FieldsOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "";
+  std::string text;
+  for (const google::protobuf::Any& detail : details.details()) {
+    google::rpc::BadRequest bad;
+    if (!detail.UnpackTo(&bad)) continue;
+    for (const auto& violation : bad.field_violations()) {
+      text += "; " + violation.field() + ": " + violation.description();
+    }
+  }
+  return text;
+}
+
+std::string OneLine(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
+bool Means(const std::string& text, const v1::Session& session) {
+  return text == std::to_string(session.pid()) || session.id().rfind(text, 0) == 0;
+}
+
+}  // namespace
+
+Failure Explain(std::string_view what, const grpc::Status& status) {
+  if (status.ok()) return {};
+  std::string text = std::string(what) + ": ";
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty()) {
+    text += "the daemon cannot be reached: ";
+  } else if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    text += "no answer in time: ";
+  }
+  return {kRefused, text + OneLine(status.error_message()) + FieldsOf(status)};
+}
+
+Failure Client::Open(const CommonOptions& options, std::unique_ptr<Client>& client) {
+  CommonOptions complete = options;
+  if (complete.host.empty()) complete.host = kDefaultDaemon;
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  if (Failure failure = MakeCredentials(complete, credentials)) return failure;
+  grpc::ChannelArguments arguments;
+  // No other daemon would be meant, and no proxy leads to this one.
+  arguments.SetInt("grpc.enable_http_proxy", 0);
+  auto channel = grpc::CreateCustomChannel(complete.host, credentials, arguments);
+  client.reset(new Client(complete, std::move(channel)));
+  return {};
+}
+
+void Client::SetDeadline(grpc::ClientContext& context) const {
+  const auto limit = std::chrono::duration<double>(options_.timeout);
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::duration_cast<std::chrono::system_clock::duration>(limit));
+}
+
+Failure Client::FindSession(const std::string& text, std::string& id) const {
+  if (text.size() == kIdLength) {
+    id = text;
+    return {};
+  }
+  std::vector<std::string> found;
+  v1::ListSessionsRequest request;
+  v1::ListSessionsResponse response;
+  do {
+    request.set_page_token(response.next_page_token());
+    const grpc::Status status =
+        Call<v1::Sessions>(&v1::Sessions::Stub::ListSessions, request, &response);
+    if (!status.ok()) return Explain("sessions", status);
+    for (const v1::Session& session : response.sessions()) {
+      if (Means(text, session)) found.push_back(session.id());
+    }
+  } while (!response.next_page_token().empty());
+  if (found.size() == 1) {
+    id = found.front();
+    return {};
+  }
+  if (found.empty()) return {kRefused, "no session " + text + ": vfio-compat ps lists them"};
+  return {kRefused, "session " + text + " could be " + found[0] + " or " + found[1]};
+}
+
+Failure Client::GetSession(const std::string& id, v1::Session& session) const {
+  v1::GetSessionRequest request;
+  request.set_session(id);
+  return Explain("session " + id,
+                 Call<v1::Sessions>(&v1::Sessions::Stub::GetSession, request, &session));
+}
+
+Failure Client::FindContainer(const v1::Session& session, uint32_t number, uint32_t& found) {
+  if (number != 0) {
+    found = number;
+    return {};
+  }
+  std::string numbers;
+  for (const v1::Container& container : session.containers()) {
+    if (container.type() == v1::CONTAINER_TYPE_UNSPECIFIED) continue;
+    numbers += (numbers.empty() ? "" : ", ") + std::to_string(container.number());
+    found = found == 0 ? container.number() : UINT32_MAX;
+  }
+  if (numbers.empty())
+    return {kRefused, "session " + session.id() + " has no container with an IOMMU"};
+  if (found == UINT32_MAX) {
+    return {cli::kUsage,
+            "session " + session.id() + " has containers " + numbers + ": --container chooses"};
+  }
+  return {};
+}
+
+}  // namespace tools::control
