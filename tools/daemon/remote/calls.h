@@ -41,20 +41,20 @@ enum class Operation : uint32_t {
 };
 
 struct Call {
-  uint32_t operation;  // Operation
-  uint32_t size;       // bytes behind it
-  int32_t fd;
-  uint32_t request;
-  uint64_t argument;
-  uint64_t length;
-  uint32_t protection;
-  uint32_t is_shared;  // 0 or 1
+  Operation operation{};
+  uint32_t size = 0;  // bytes behind it
+  int32_t fd = 0;
+  uint32_t request = 0;
+  uint64_t argument = 0;
+  uint64_t length = 0;
+  uint32_t protection = 0;
+  uint32_t is_shared = 0;  // 0 or 1
 };
 
 struct Answer {
-  int64_t result;  // -1: it failed
-  uint32_t error;  // errno, if it failed; otherwise 0
-  uint32_t size;   // bytes behind it
+  int64_t result = 0;  // -1: it failed
+  uint32_t error = 0;  // errno, if it failed; otherwise 0
+  uint32_t size = 0;   // bytes behind it
 };
 
 inline constexpr size_t kMaxCall = sizeof(Call) + kMaxBytes;

@@ -9,8 +9,8 @@
 
 namespace tools::daemon::remote {
 
-// Anonymous memory, in pages, that Map made. All functions return a negative errno if they fail, and have
-// then changed nothing.
+// Anonymous memory, in pages, that Map made. All functions return a negative errno if they fail,
+// and have then changed nothing.
 class Memory {
  public:
   // mmap() of zeroed memory. `size`: bytes, a multiple of the page size. `protection`: of PROT_READ
