@@ -88,20 +88,24 @@ Clients::~Clients() {
   keeper_.join();
 }
 
-absl::StatusOr<size_t> Clients::ReserveSlot(const std::string& caller) {
+absl::StatusOr<size_t> Clients::ReserveSlot(const ClientOwner& owner) {
   const std::lock_guard lock(mutex_);
-  if (std::count(slots_.begin(), slots_.end(), caller) >= std::ptrdiff_t{kMaxClientsOfCaller}) {
+  const auto count = std::count_if(slots_.begin(), slots_.end(), [&owner](const ClientOwner& each) {
+    return each.name == owner.name;
+  });
+  if (count >= std::ptrdiff_t{kMaxClientsOfCaller}) {
     return TooMany("the caller has 8 clients already");
   }
-  const auto free = std::find(slots_.begin(), slots_.end(), "");
+  const auto free = std::find_if(slots_.begin(), slots_.end(),
+                                 [](const ClientOwner& each) { return each.name.empty(); });
   if (free == slots_.end()) return TooMany("all callers together have 64 clients already");
-  *free = caller;
+  *free = owner;
   return static_cast<size_t>(free - slots_.begin());
 }
 
 void Clients::FreeSlot(size_t slot) {
   const std::lock_guard lock(mutex_);
-  slots_[slot].clear();
+  slots_[slot] = {};
 }
 
 absl::StatusOr<std::unique_ptr<Process>> Clients::Start(const ClientSettings& settings,
@@ -122,8 +126,8 @@ absl::StatusOr<std::unique_ptr<Process>> Clients::Start(const ClientSettings& se
   return process;
 }
 
-absl::StatusOr<ClientInfo> Clients::Open(const std::string& caller, ClientSettings settings) {
-  const absl::StatusOr<size_t> slot = ReserveSlot(caller);
+absl::StatusOr<ClientInfo> Clients::Open(const ClientOwner& owner, const ClientSettings& settings) {
+  const absl::StatusOr<size_t> slot = ReserveSlot(owner);
   if (!slot.ok()) return slot.status();
   auto process = Start(settings, *slot);
   if (!process.ok()) {
@@ -132,7 +136,7 @@ absl::StatusOr<ClientInfo> Clients::Open(const std::string& caller, ClientSettin
   }
   auto client = std::make_shared<Client>();
   client->info = {NewId(), (*process)->pid(), std::chrono::system_clock::now()};
-  client->owner = caller;
+  client->owner = owner.name;
   client->slot = *slot;
   client->idle = settings.idle;
   client->process = *std::move(process);
@@ -161,7 +165,7 @@ void Clients::End(std::unique_lock<std::mutex>& lock, ClientMap::iterator found)
   client->process->End();
   lock.lock();
   // Not before: another client must not be the same user.
-  slots_[client->slot].clear();
+  slots_[client->slot] = {};
 }
 
 absl::Status Clients::Close(const std::string& caller, const std::string& id) {
@@ -181,12 +185,10 @@ std::vector<ClientInfo> Clients::List(const std::string& caller) const {
   return list;
 }
 
-std::optional<std::string> Clients::OwnerOf(pid_t pid) const {
+uint32_t Clients::UserOf(uint32_t uid) const {
+  if (uid < options_.first_user || uid - options_.first_user >= kMaxClients) return uid;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, client] : clients_) {
-    if (client->info.pid == pid) return client->owner;
-  }
-  return std::nullopt;
+  return slots_[uid - options_.first_user].uid.value_or(uid);
 }
 
 absl::StatusOr<Clients::Lease> Clients::Use(const std::string& caller, const std::string& id,

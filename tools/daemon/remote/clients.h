@@ -40,6 +40,12 @@ struct ClientSettings {
   std::chrono::milliseconds idle{60'000};
 };
 
+// Who opens and uses clients.
+struct ClientOwner {
+  std::string name;  // Caller::name
+  std::optional<uint32_t> uid;
+};
+
 // What is known of a client.
 struct ClientInfo {
   std::string id;
@@ -82,7 +88,7 @@ class Clients {
 
   // Starts a client; its host is there when this returns. kResourceExhausted if the caller, or all
   // of them, have too many; kUnavailable.
-  absl::StatusOr<ClientInfo> Open(const std::string& caller, ClientSettings settings);
+  absl::StatusOr<ClientInfo> Open(const ClientOwner& owner, const ClientSettings& settings);
 
   // Ends one. kNotFound if the caller has none of that id.
   absl::Status Close(const std::string& caller, const std::string& id);
@@ -90,8 +96,9 @@ class Clients {
   // The caller's, by id.
   std::vector<ClientInfo> List(const std::string& caller) const;
 
-  // Whose client the process is, if it is one.
-  std::optional<std::string> OwnerOf(pid_t pid) const;
+  // Whose sessions a process of user `uid` is: clients that are users of their own are sessions of
+  // the users that opened them. Other users are who they are.
+  uint32_t UserOf(uint32_t uid) const;
 
   // Makes calls possible. `on_end` is called, by another thread, if the client ends meanwhile.
   // kNotFound; kFailedPrecondition if there is another lease.
@@ -102,7 +109,7 @@ class Clients {
   using Clock = std::chrono::steady_clock;
   using ClientMap = std::map<std::string, std::shared_ptr<Client>>;
 
-  absl::StatusOr<size_t> ReserveSlot(const std::string& caller);
+  absl::StatusOr<size_t> ReserveSlot(const ClientOwner& owner);
   void FreeSlot(size_t slot);
   absl::StatusOr<std::unique_ptr<Process>> Start(const ClientSettings& settings, size_t slot);
   absl::StatusOr<ClientMap::iterator> Find(const std::string& caller, const std::string& id);
@@ -115,8 +122,8 @@ class Clients {
   mutable std::mutex mutex_;
   std::condition_variable wakes_keeper_;
   ClientMap clients_;
-  // Whose each slot is; empty: nobody's.
-  std::array<std::string, kMaxClients> slots_;
+  // Whose each slot is; without a name: nobody's.
+  std::array<ClientOwner, kMaxClients> slots_;
   std::vector<std::function<void()>> tasks_;
   bool is_ending_ = false;
   // Starts all processes: they die with the thread that does so.

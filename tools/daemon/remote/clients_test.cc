@@ -23,12 +23,12 @@ class ClientsTest : public testing::Test {
  protected:
   std::string Open(const std::string& caller,
                    std::chrono::milliseconds idle = std::chrono::minutes(1)) {
-    const absl::StatusOr<ClientInfo> client = clients_->Open(caller, OneDisk(idle));
+    const absl::StatusOr<ClientInfo> client = clients_->Open({caller, 1000}, OneDisk(idle));
     EXPECT_TRUE(client.ok()) << client.status();
     return client.ok() ? client->id : "";
   }
   absl::StatusCode OpenFails(const std::string& caller) {
-    return clients_->Open(caller, OneDisk()).status().code();
+    return clients_->Open({caller, 1000}, OneDisk()).status().code();
   }
 
   std::unique_ptr<Clients> clients_ = std::make_unique<Clients>(ClientsOptions{
@@ -43,10 +43,19 @@ TEST_F(ClientsTest, AreTheirCallersOwn) {
   EXPECT_TRUE(clients_->List("you").empty());
   EXPECT_EQ(clients_->Use("you", mine, {}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(clients_->Close("you", mine).code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(clients_->OwnerOf(clients_->List("me")[0].pid), "me");
-  EXPECT_EQ(clients_->OwnerOf(1), std::nullopt);
   EXPECT_TRUE(clients_->Close("me", mine).ok());
   EXPECT_EQ(clients_->Close("me", mine).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientsTest, AreSessionsOfThoseWhoOpenedThem) {
+  const std::string id = Open("me");
+  const uint32_t user = ClientsOptions{}.first_user;
+  EXPECT_EQ(clients_->UserOf(user), 1000U);
+  EXPECT_EQ(clients_->UserOf(user + 1), user + 1);
+  EXPECT_EQ(clients_->UserOf(user - 1), user - 1);
+  EXPECT_EQ(clients_->UserOf(user + kMaxClients), user + kMaxClients);
+  EXPECT_TRUE(clients_->Close("me", id).ok());
+  EXPECT_EQ(clients_->UserOf(user), user);
 }
 
 TEST_F(ClientsTest, MakeCallsForOneStreamAtATime) {
@@ -97,7 +106,8 @@ TEST_F(ClientsTest, EndWithTheDaemon) {
 TEST_F(ClientsTest, ThoseThatCannotHaveTheirHostDoNotStayBehind) {
   ClientSettings settings = OneDisk();
   settings.host.devices.push_back(settings.host.devices[0]);
-  EXPECT_EQ(clients_->Open("me", settings).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(clients_->Open({"me", 1000}, settings).status().code(),
+            absl::StatusCode::kInvalidArgument);
   for (size_t i = 0; i < kMaxClientsOfCaller; ++i) Open("me");
 }
 
