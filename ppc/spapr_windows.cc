@@ -5,6 +5,7 @@
 #include "compat/abi/vfio_spapr.h"
 #include "ppc/page_release.h"
 #include "ppc/spapr_container.h"
+#include "ppc/window_place.h"
 
 namespace ppc {
 
@@ -60,16 +61,7 @@ ioas::Result<uint64_t> SpaprContainer::PlaceWindow(const WindowRequest& request,
   if (!CanShareWindows(state_.platform) && std::popcount(context_.container->groups) > 1) {
     return Error{EPERM, "the container's groups cannot share a window"};
   }
-  const auto add = [&](uint64_t start) {
-    return space_.AddWindow(request.number, start, plan->pages, request.page_shift, state_.process);
-  };
-  ioas::Status added = add(plan->start);
-  if (added.ok()) return plan->start;
-  if (!may_move || added.error().code != ENOSPC) return added.error();
-  const ioas::Result<uint64_t> place = space_.FindPlace(plan->pages << request.page_shift);
-  if (!place.ok()) return place;
-  added = add(*place);
-  return added.ok() ? place : added.error();
+  return ppc::PlaceWindow(space_, request, *plan, state_.process, may_move);
 }
 
 void SpaprContainer::DropWindow(uint32_t number, ioas::PageRunSink& gone) {

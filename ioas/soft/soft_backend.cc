@@ -90,7 +90,7 @@ Status Populate(uint64_t user_address, uint64_t size, bool writable) {
   return kNotThere;
 }
 
-IommuProperties SoftBackend::properties() const {
+IommuProperties SoftBackend::properties() {
   return {.page_sizes = kPageSizes,
           .apertures = kApertures,
           .reserved = kReserved,

@@ -15,7 +15,7 @@ class SoftBackend final : public Backend {
  public:
   explicit SoftBackend(ProcessTable processes) : processes_(processes) {}
 
-  IommuProperties properties() const;
+  static IommuProperties properties();
 
   // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the
   // address by then, as long as it has anything.

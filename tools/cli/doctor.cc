@@ -1,6 +1,7 @@
 #include "tools/cli/doctor.h"
 
 #include "tools/cli/doctor_checks.h"
+#include "tools/cli/doctor_windows.h"
 
 namespace tools::cli {
 
@@ -9,6 +10,8 @@ Diagnosis Diagnose(const std::string& root) {
   CheckKernel(root, diagnosis.checks);
   CheckIommuNode(root, diagnosis.checks);
   CheckGroups(root, diagnosis.checks, diagnosis.groups);
+  // What stands below another root cannot be asked.
+  if (root.empty()) CheckWindows(diagnosis.groups, diagnosis.checks);
   CheckLockedMemory(root, diagnosis.checks);
   CheckLegacyInterface(root, diagnosis.checks);
   return diagnosis;
