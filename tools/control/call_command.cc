@@ -137,7 +137,7 @@ Failure Open(Calls& calls, const char* path, int& fd) {
   v1::CallRequest request;
   request.mutable_open()->set_path(path);
   int64_t result = -1;
-  const Failure failure = calls.Prepare(path, request, result);
+  Failure failure = calls.Prepare(path, request, result);
   fd = static_cast<int>(result);
   return failure;
 }

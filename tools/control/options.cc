@@ -38,10 +38,6 @@ void AddDryRun(CLI::App& command, CommandOptions& options) {
   command.add_flag("--dry-run", options.dry_run, "Say what would happen, and change nothing");
 }
 
-void AddRange(CLI::App& command, CommandOptions& options) {
-  command.add_option("--range", options.range, "Only what touches FIRST-LAST, both inclusive");
-}
-
 void AddTarget(CLI::App& command, CommandOptions& options) {
   AddSession(command, options);
   auto* const what = command.add_option_group("target", "What is concerned");
@@ -96,52 +92,62 @@ void AddCall(CLI::App& command, CommandOptions& options) {
   command.add_flag("--keep", options.keep, "Leave the container open, and print how to go on");
 }
 
-void AddArguments(CLI::App& command, std::string_view name, CommandOptions& options) {
-  if (name == "ps") {
-    command.add_flag("-q,--quiet", options.quiet, "Print ids only");
-  } else if (name == "show") {
-    AddSession(command, options);
-  } else if (name == "maps" || name == "map") {
-    AddSession(command, options);
-    AddContainer(command, options);
-    AddRange(command, options);
-    if (name == "map") {
-      command.add_option("--svg", options.svg, "The file to draw to; - is standard output")
-          ->required();
-    }
-  } else if (name == "translate") {
-    AddSession(command, options);
-    command.add_option("IOVA", options.iova, "The address that a device uses")->required();
-    AddContainer(command, options);
-    command.add_option("--access", options.access, "What for: r, w or rw")
-        ->check(CLI::IsMember({"r", "w", "rw"}));
-  } else if (name == "watch") {
-    command.add_option("SESSION", options.session, "Only this one; by default all");
-    command.add_option("--from", options.from_sequence, "Begin at this sequence number");
-    command.add_option("--kind", options.kinds, "Only this kind, as mapped; once per kind")
-        ->allow_extra_args(false);
-    command.add_option("--count", options.count, "End after so many events");
-  } else if (name == "top") {
-    command.add_option("--interval", options.interval, "Seconds between two looks")
-        ->check(CLI::Range(0.1, 3600.0));
-    command.add_option("--count", options.count, "End after so many looks");
-  } else if (name == "freeze" || name == "thaw") {
-    AddTarget(command, options);
-  } else if (name == "unmap" || name == "revoke") {
-    AddSession(command, options);
-    if (name == "unmap") {
-      command.add_option("RANGE", options.range, "FIRST-LAST, both inclusive")->required();
-    }
-    AddContainer(command, options);
-    AddDryRun(command, options);
-  } else if (name == "limit") {
-    AddLimits(command, options);
-  } else if (name == "faults") {
-    AddFaults(command, options);
-  } else {
-    AddCall(command, options);
-  }
+void AddPs(CLI::App& command, CommandOptions& options) {
+  command.add_flag("-q,--quiet", options.quiet, "Print ids only");
 }
+
+void AddMaps(CLI::App& command, CommandOptions& options) {
+  AddSession(command, options);
+  AddContainer(command, options);
+  command.add_option("--range", options.range, "Only what touches FIRST-LAST, both inclusive");
+}
+
+void AddMap(CLI::App& command, CommandOptions& options) {
+  AddMaps(command, options);
+  command.add_option("--svg", options.svg, "The file to draw to; - is standard output")->required();
+}
+
+void AddTranslate(CLI::App& command, CommandOptions& options) {
+  AddSession(command, options);
+  command.add_option("IOVA", options.iova, "The address that a device uses")->required();
+  AddContainer(command, options);
+  command.add_option("--access", options.access, "What for: r, w or rw")
+      ->check(CLI::IsMember({"r", "w", "rw"}));
+}
+
+void AddWatch(CLI::App& command, CommandOptions& options) {
+  command.add_option("SESSION", options.session, "Only this one; by default all");
+  command.add_option("--from", options.from_sequence, "Begin at this sequence number");
+  command.add_option("--kind", options.kinds, "Only this kind, as mapped; once per kind")
+      ->allow_extra_args(false);
+  command.add_option("--count", options.count, "End after so many events");
+}
+
+void AddTop(CLI::App& command, CommandOptions& options) {
+  command.add_option("--interval", options.interval, "Seconds between two looks")
+      ->check(CLI::Range(0.1, 3600.0));
+  command.add_option("--count", options.count, "End after so many looks");
+}
+
+void AddRevoke(CLI::App& command, CommandOptions& options) {
+  AddSession(command, options);
+  AddContainer(command, options);
+  AddDryRun(command, options);
+}
+
+void AddUnmap(CLI::App& command, CommandOptions& options) {
+  AddSession(command, options);
+  command.add_option("RANGE", options.range, "FIRST-LAST, both inclusive")->required();
+  AddContainer(command, options);
+  AddDryRun(command, options);
+}
+
+// In the order of kCommands.
+constexpr void (*kAdders[])(CLI::App& command, CommandOptions& options) = {
+    AddPs,     AddSession, AddMaps,  AddMap,    AddTranslate, AddWatch,  AddTop,
+    AddTarget, AddTarget,  AddUnmap, AddRevoke, AddLimits,    AddFaults, AddCall,
+};
+static_assert(std::size(kAdders) == std::size(kCommands));
 
 }  // namespace
 
@@ -151,11 +157,12 @@ bool IsCommand(std::string_view name) {
 }
 
 void AddCommands(CLI::App& app, CommonOptions& common, CommandOptions& options) {
-  for (const Command& row : kCommands) {
+  for (size_t i = 0; i < std::size(kCommands); ++i) {
+    const Command& row = kCommands[i];
     CLI::App* const command = app.add_subcommand(std::string(row.name), std::string(row.help));
     // The parent's is not theirs.
     command->footer("");
-    AddArguments(*command, row.name, options);
+    kAdders[i](*command, options);
     AddCommon(*command, common);
   }
 }

@@ -154,7 +154,7 @@ Failure Map(const Client& client, const CommandOptions& options) {
   if (!status.ok()) return Explain("address space", status);
   if (Failure failure = GetFaults(client, place.session, picture.faults)) return failure;
   picture.title = "session " + place.session + ", container " + std::to_string(place.container);
-  const Failure failure =
+  Failure failure =
       ForMappings(client, request, [&picture](const v1::ListMappingsResponse& response) {
         for (const v1::Mapping& mapping : response.mappings()) picture.Add(mapping);
       });

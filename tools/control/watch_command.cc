@@ -51,7 +51,7 @@ std::string CallName(uint32_t request) {
 }
 
 std::string Details(const v1::Event& event) {
-  const std::string range = HexRange(event.range().first(), event.range().last());
+  std::string range = HexRange(event.range().first(), event.range().last());
   switch (event.kind()) {
     case v1::Event::KIND_TYPE_SET:
       return TypeName(event.type());
