@@ -115,6 +115,19 @@ class AddressSpace {
     RobustLock lock_;
   };
 
+  // The same, but gives up after about `milliseconds`.
+  class [[nodiscard]] TimedLock {
+   public:
+    TimedLock(AddressSpace& space, uint32_t milliseconds)
+        : lock_(space.state_->mutex, milliseconds) {
+      if (lock_.owner_died()) space.Recover();
+    }
+    bool held() const { return lock_.held(); }
+
+   private:
+    TimedRobustLock lock_;
+  };
+
   // Makes it as Create would: the properties of `iommu`, no statistics. It holds no mappings.
   void Configure(const IommuProperties& iommu, uint32_t mapping_limit);
   // Takes over the properties of `iommu`, which changed with the devices. Mappings stay.
@@ -168,6 +181,11 @@ class AddressSpace {
   // Makes pages of window `number` lead nowhere; `gone` is told where they led before. Fails as
   // Backend::UnmapRange does, and then changes nothing.
   Status UnmapRun(uint32_t number, const IovaRange& iovas, PageRunSink& gone);
+
+  // Where window `number` leads, at the first of its pages that touches [iova, last] and leads
+  // somewhere, with those behind it that go on there as one mapping, up to the one that has `last`
+  // in it. Nothing if there is none.
+  std::optional<Mapping> FindRun(uint32_t number, uint64_t iova, uint64_t last) const;
 
   // --- Devices ---
 

@@ -152,4 +152,27 @@ Result<Translation> AddressSpace::TranslateInWindow(uint32_t number, uint64_t io
   return Translation{entry.user_address + in_page, page_size - in_page, window.process};
 }
 
+std::optional<Mapping> AddressSpace::FindRun(uint32_t number, uint64_t iova, uint64_t last) const {
+  const WindowState& window = state_->window[number];
+  const uint32_t page_shift = window.table.page_shift;
+  if (!window.range.Overlaps({iova, last})) return std::nullopt;
+  const uint64_t start = (std::max(iova, window.range.first) - window.range.first) >> page_shift;
+  const uint64_t end = ((std::min(last, window.range.last) - window.range.first) >> page_shift) + 1;
+  const PageTable table = TableOf(number);
+  const uint64_t first = table.NextMapped(start);
+  if (first >= end) return std::nullopt;
+  const PageEntry entry = table.At(first);
+  uint64_t next = first + 1;
+  for (; next < end; ++next) {
+    const PageEntry other = table.At(next);
+    const uint64_t expected = entry.user_address + ((next - first) << page_shift);
+    if (other.access != entry.access || other.user_address != expected) break;
+  }
+  return Mapping{.first = window.range.first + (first << page_shift),
+                 .last = window.range.first + (next << page_shift) - 1,
+                 .user_address = entry.user_address,
+                 .owner = window.process,
+                 .flags = entry.access};
+}
+
 }  // namespace ioas

@@ -187,6 +187,22 @@ PageEntry PageTable::At(uint64_t page) const {
   return {entry & ~kAccessMask, static_cast<uint32_t>(entry & kAccessMask)};
 }
 
+uint64_t PageTable::NextMapped(uint64_t page) const {
+  while (page < state_->pages) {
+    uint64_t reach = 0;
+    const Leaf* const leaf = Find(page, &reach);
+    if (leaf == nullptr) {
+      page += reach;
+      continue;
+    }
+    const uint64_t leaf_end = std::min(state_->pages, (page / kLeafPages + 1) * kLeafPages);
+    for (; page < leaf_end; ++page) {
+      if (Load(leaf->entry[page % kLeafPages]) != 0) return page;
+    }
+  }
+  return state_->pages;
+}
+
 uint64_t PageTable::Walk(uint64_t first, uint64_t count, PageRunSink& sink) const {
   Runs runs(sink, state_->page_shift);
   ForEachMapped(first, count, [&](const uint64_t& entry) { runs.Add(entry); });

@@ -70,6 +70,8 @@ class PageTable {
 
   // Where a page leads.
   PageEntry At(uint64_t page) const;
+  // The first page from `page` on that leads somewhere; the number of pages if none does.
+  uint64_t NextMapped(uint64_t page) const;
   // Tells `sink` of all that is mapped of `count` pages from `first` on, in order. Returns how many
   // pages that are.
   uint64_t Walk(uint64_t first, uint64_t count, PageRunSink& sink) const;

@@ -356,4 +356,8 @@ ioas::Result<uint32_t> KernelPlatform::FindDevice(uint32_t group, std::string_vi
   return ioas::Error{ENODEV, "the group has no device of that name"};
 }
 
+void KernelPlatform::NameDevice(uint32_t device, std::span<char> name) const {
+  std::snprintf(name.data(), name.size(), "%s", detail(device).name);
+}
+
 }  // namespace compat::kernel

@@ -148,6 +148,12 @@ ioas::Result<uint32_t> SoftPlatform::FindDevice(uint32_t group, std::string_view
   return ioas::Error{ENODEV, "the group has no device of that name"};
 }
 
+void SoftPlatform::NameDevice(uint32_t device, std::span<char> name) const {
+  char own[kPciAddressLength];
+  FormatPciAddress(host_->arena().Get(host_->state().devices[device].soft)->address, own);
+  std::snprintf(name.data(), name.size(), "%s", own);
+}
+
 void SoftPlatform::AttachDevices(uint64_t groups, ioas::ArenaRef<ioas::AddressSpaceState> space) {
   const vfio::HostState& state = host_->state();
   for (uint32_t i = 0; i < state.device_count; ++i) {

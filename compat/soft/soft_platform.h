@@ -39,6 +39,8 @@ class SoftPlatform final : public vfio::Platform {
   bool IsViable(uint32_t /*group*/) const override { return true; }
   ioas::Result<uint32_t> FindDevice(uint32_t group, std::string_view name) override;
 
+  void NameDevice(uint32_t device, std::span<char> name) const override;
+
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
   ioas::Result<ioas::IommuProperties> Properties(

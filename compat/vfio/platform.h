@@ -4,6 +4,7 @@
 #define COMPAT_VFIO_PLATFORM_H_
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "compat/decode/decode.h"
@@ -81,6 +82,10 @@ class Platform {
   // The device of `group` that GET_DEVICE_FD's `name` means. ENODEV if there is none, EINVAL for an
   // option behind the name that is not known (vfio_pci_core_match).
   virtual ioas::Result<uint32_t> FindDevice(uint32_t group, std::string_view name) = 0;
+
+  // Writes the name of `device` to `name`: a PCI address, or a mediated device's name; cut off where
+  // `name` ends, with a zero.
+  virtual void NameDevice(uint32_t device, std::span<char> name) const = 0;
 
   // --- DMA ---
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include "ioas/base/system_call.h"
 
@@ -30,9 +31,31 @@ void RobustMutex::Initialize() {
   pthread_mutexattr_destroy(&attributes);
 }
 
+bool RobustMutex::LockWithin(uint32_t milliseconds, bool& owner_died) {
+  constexpr timespec kMoment = {0, 1'000'000};
+  for (uint32_t waited = 0;; ++waited) {
+    const int result = pthread_mutex_trylock(&mutex_);
+    owner_died = result == EOWNERDEAD && pthread_mutex_consistent(&mutex_) == 0;
+    if (result == 0 || owner_died) return true;
+    if (waited == milliseconds) return false;
+    SystemCall(SYS_nanosleep, &kMoment, nullptr);
+  }
+}
+
 void SetMayHaveSignalHandlers(bool may_have) { internal::may_have_handlers = may_have; }
 
 bool MayHaveSignalHandlers() { return internal::may_have_handlers; }
+
+TimedRobustLock::TimedRobustLock(RobustMutex& mutex, uint32_t milliseconds)
+    : mutex_(mutex), held_(mutex.LockWithin(milliseconds, owner_died_)) {
+  if (held_) ++internal::locks_held;
+}
+
+TimedRobustLock::~TimedRobustLock() {
+  if (!held_) return;
+  mutex_.Unlock();
+  --internal::locks_held;
+}
 
 void RobustLock::BlockSignals() {
   const KernelSignalSet all = ~0UL;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 
 namespace ioas {
 
@@ -19,6 +20,9 @@ class RobustMutex {
   [[nodiscard]] bool Lock() {
     return pthread_mutex_lock(&mutex_) == EOWNERDEAD && pthread_mutex_consistent(&mutex_) == 0;
   }
+  // The same, but gives up after about `milliseconds`: returns whether it took the mutex, and says
+  // in `owner_died` what Lock returns.
+  [[nodiscard]] bool LockWithin(uint32_t milliseconds, bool& owner_died);
   void Unlock() { pthread_mutex_unlock(&mutex_); }
 
  private:
@@ -48,7 +52,8 @@ class [[nodiscard]] RobustLock {
       : mutex_(mutex),
         blocks_signals_(internal::locks_held == 0 &&
                         internal::may_have_handlers.load(std::memory_order_relaxed)) {
-    if (blocks_signals_) [[unlikely]] BlockSignals();
+    if (blocks_signals_) [[unlikely]]
+      BlockSignals();
     ++internal::locks_held;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     owner_died_ = mutex_.Lock();
@@ -57,7 +62,8 @@ class [[nodiscard]] RobustLock {
     mutex_.Unlock();
     std::atomic_signal_fence(std::memory_order_seq_cst);
     --internal::locks_held;
-    if (blocks_signals_) [[unlikely]] RestoreSignals();
+    if (blocks_signals_) [[unlikely]]
+      RestoreSignals();
   }
   RobustLock(const RobustLock&) = delete;
   RobustLock& operator=(const RobustLock&) = delete;
@@ -77,6 +83,25 @@ class [[nodiscard]] RobustLock {
   unsigned long saved_signals_;
   bool blocks_signals_;  // this lock does, being the thread's first
   bool owner_died_;
+};
+
+// Holds a RobustMutex for a scope, if it can be had within a time: for those who must not wait for
+// a program's thread, which may hold it for ever. For threads that have all signals blocked.
+class [[nodiscard]] TimedRobustLock {
+ public:
+  TimedRobustLock(RobustMutex& mutex, uint32_t milliseconds);
+  ~TimedRobustLock();
+  TimedRobustLock(const TimedRobustLock&) = delete;
+  TimedRobustLock& operator=(const TimedRobustLock&) = delete;
+
+  bool held() const { return held_; }
+  // As RobustLock's.
+  bool owner_died() const { return owner_died_; }
+
+ private:
+  RobustMutex& mutex_;
+  bool owner_died_ = false;
+  bool held_;
 };
 
 }  // namespace ioas

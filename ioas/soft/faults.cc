@@ -1,8 +1,16 @@
 #include "ioas/soft/faults.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace ioas::soft {
+namespace {
+
+std::atomic<FaultObserver> the_observer{nullptr};
+
+}  // namespace
+
+void SetFaultObserver(FaultObserver observer) { the_observer = observer; }
 
 const char* Describe(FaultReason reason) {
   switch (reason) {
@@ -25,6 +33,7 @@ const char* Describe(FaultReason reason) {
 }
 
 void FaultLog::Record(const FaultRecord& fault) {
+  if (const FaultObserver observer = the_observer) observer(fault);
   RobustLock lock(state_->mutex);
   ++state_->total;
   FaultRecord* const end = state_->records + std::min<uint64_t>(state_->recorded, kFaultRecords);

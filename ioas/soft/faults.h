@@ -42,6 +42,10 @@ struct FaultLogState {
   FaultRecord records[kFaultRecords];
 };
 
+// Is called with each fault that this process records from now on; null: nobody is.
+using FaultObserver = void (*)(const FaultRecord& fault);
+void SetFaultObserver(FaultObserver observer);
+
 // A view on a log: one pointer. All calls may be made from any thread and process.
 class FaultLog {
  public:
