@@ -1,12 +1,14 @@
 // MAP_DMA and UNMAP_DMA of SPAPR TCE containers.
 #include <algorithm>
 
+#include "compat/events/events.h"
 #include "ppc/page_release.h"
 #include "ppc/spapr_container.h"
 
 namespace ppc {
 
 using compat::decode::DecodedCall;
+using compat::session::EventKind;
 using ioas::Error;
 namespace abi = compat::abi;
 
@@ -59,17 +61,18 @@ ioas::Result<long> SpaprContainer::MapDma(const DecodedCall& call) {
   const uint32_t access = AccessOf(map->flags);
   if (access == 0) return Error{EINVAL, "READ or WRITE is needed"};
   if (map->size == 0) return 0L;
+  const ioas::IovaRange iovas = {map->iova, map->iova + (map->size - 1)};
+  const compat::events::Details mapped = {
+      .first = iovas.first, .last = iovas.last, .value = map->vaddr, .access = access};
   if (IsV2()) {
     IOAS_RETURN_IF_ERROR(MapRegistered(*number, *map, access));
+    compat::events::Emit(EventKind::kMapped, context_.container->number, mapped);
     return 0L;
   }
   PageRelease release(*this, page_shift);
-  IOAS_RETURN_IF_ERROR(space_.MapRun(*number,
-                                     {.iovas = {map->iova, map->iova + (map->size - 1)},
-                                      .user_address = map->vaddr,
-                                      .access = access,
-                                      .pin = {}},
-                                     release));
+  IOAS_RETURN_IF_ERROR(space_.MapRun(
+      *number, {.iovas = iovas, .user_address = map->vaddr, .access = access, .pin = {}}, release));
+  compat::events::Emit(EventKind::kMapped, context_.container->number, mapped);
   return 0L;
 }
 
@@ -103,6 +106,8 @@ ioas::Status SpaprContainer::MapRegistered(uint32_t number, const abi::DmaMap& m
   }
   if (!status.ok() && done != 0) {
     (void)space_.UnmapRun(number, {map.iova, map.iova + (done - 1)}, release);
+    compat::events::Emit(EventKind::kUnmapped, context_.container->number,
+                         {.first = map.iova, .last = map.iova + (done - 1)});
   }
   return status;
 }
@@ -115,8 +120,10 @@ ioas::Result<long> SpaprContainer::UnmapDma(const DecodedCall& call) {
   if (!number.ok()) return number.error();
   if (unmap->size == 0) return 0L;
   PageRelease release(*this, space_.window(*number).table.page_shift);
-  IOAS_RETURN_IF_ERROR(
-      space_.UnmapRun(*number, {unmap->iova, unmap->iova + (unmap->size - 1)}, release));
+  const ioas::IovaRange iovas = {unmap->iova, unmap->iova + (unmap->size - 1)};
+  IOAS_RETURN_IF_ERROR(space_.UnmapRun(*number, iovas, release));
+  compat::events::Emit(EventKind::kUnmapped, context_.container->number,
+                       {.first = iovas.first, .last = iovas.last});
   return 0L;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "compat/abi/vfio_spapr.h"
+#include "compat/events/events.h"
 #include "ppc/page_release.h"
 #include "ppc/spapr_container.h"
 #include "ppc/window_place.h"
@@ -10,6 +11,7 @@
 namespace ppc {
 
 using compat::decode::DecodedCall;
+using compat::session::EventKind;
 using ioas::Error;
 namespace abi = compat::abi;
 
@@ -49,6 +51,9 @@ ioas::Result<uint64_t> SpaprContainer::MakeWindow(uint32_t page_shift, uint64_t 
   const ioas::Result<uint64_t> placed = PlaceWindow(request, may_move);
   if (placed.ok()) {
     state_.table_bytes[request.number] = table_bytes;
+    const ioas::IovaRange& range = space_.window(request.number).range;
+    compat::events::Emit(EventKind::kWindowCreated, context_.container->number,
+                         {.first = range.first, .last = range.last});
   } else {
     processes().UnlockMemory(state_.process, table_bytes);
   }
@@ -65,6 +70,11 @@ ioas::Result<uint64_t> SpaprContainer::PlaceWindow(const WindowRequest& request,
 }
 
 void SpaprContainer::DropWindow(uint32_t number, ioas::PageRunSink& gone) {
+  if (space_.HasWindow(number)) {
+    const ioas::IovaRange& range = space_.window(number).range;
+    compat::events::Emit(EventKind::kWindowRemoved, context_.container->number,
+                         {.first = range.first, .last = range.last});
+  }
   space_.RemoveWindow(number, gone);
   processes().UnlockMemory(state_.process, std::exchange(state_.table_bytes[number], 0));
 }

@@ -4,6 +4,7 @@
 
 #include "compat/kernel/fork_gate.h"
 #include "compat/preload/bar_mappings.h"
+#include "compat/preload/control.h"
 #include "compat/preload/process_host.h"
 #include "ioas/process_table.h"
 #include "ioas/soft/soft_device.h"
@@ -22,6 +23,7 @@ void InChild() {
   ioas::soft::SoftDevice::AfterForkInChild();
   ReleaseBarMappings();
   WatchInheritedBars();
+  LeaveSessionToParent();
   if (vfio::Host* host = OpenedHost(); host != nullptr) host->OnFork();
 }
 

@@ -4,6 +4,7 @@
 #include "compat/abi/vfio_numbers.h"
 #include "compat/decode/call.h"
 #include "compat/preload/answer.h"
+#include "compat/preload/control.h"
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/kvm.h"
 #include "compat/preload/next.h"
@@ -31,6 +32,7 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
   if (!IsVfioRequest(request) && VerifiedSlotOf(fd) == 0) {
     return Next<"ioctl", NextIoctl>()(fd, request, argument);
   }
+  ContinueSession();
   OwnMemory memory;
   const int saved_errno = errno;
   const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, request, argument, memory);

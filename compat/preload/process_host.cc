@@ -13,6 +13,7 @@
 
 #include "compat/kernel/find_host.h"
 #include "compat/kernel/kernel_platform.h"
+#include "compat/preload/control.h"
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/fork.h"
 #include "compat/preload/log.h"
@@ -122,6 +123,7 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   HandleForks();
   if (settings.summary && (*host)->is_new()) g_summarizer = SystemCall(SYS_getpid);
   g_host.store(*host, std::memory_order_release);
+  if (!settings.control.empty()) StartSession(**host, settings.control.c_str());
   return *host;
 }
 

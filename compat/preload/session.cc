@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <span>
 
+#include "compat/preload/control.h"
 #include "compat/preload/log.h"
 #include "compat/preload/paths/kernel_groups.h"
 #include "compat/preload/process_host.h"
@@ -124,12 +125,14 @@ const vfs::Inventory* EmulatedDevices() {
 int OpenContainer(int flags) {
   vfio::Host* host = ConfiguredHost();
   if (host == nullptr) return -ENOENT;
+  ContinueSession();
   return OpenAnswer("a container", host->OpenContainer((flags & O_CLOEXEC) != 0));
 }
 
 int OpenGroup(uint32_t group, int flags) {
   vfio::Host* host = ConfiguredHost();
   if (host == nullptr) return -ENOENT;
+  ContinueSession();
   return OpenAnswer("a group", host->OpenGroup(group, (flags & O_CLOEXEC) != 0));
 }
 

@@ -13,6 +13,13 @@
 // Versions: both sides say theirs in every header. A side that meets another version says so
 // (Goodbye) and ends the connection. Bodies never change within a version; kinds may be added, and
 // a request of an unknown kind is answered with ENOSYS.
+//
+// What an errno in an answer means, with any kind of request: ENOENT there is no such container or
+// group; ENODEV the container has no IOMMU (yet, or any more); ENODATA nothing is mapped there;
+// EINVAL a value is not permitted, a range cuts a mapping, or begins above its end; EBUSY a lock is
+// held, by a thread that may hang, or somebody else's dirty tracking is in force; EOPNOTSUPP the
+// host's backend, or the container's type, has no such thing; ENOSPC there are more ranges than a
+// host can hold; ENOMEM; EIO the kernel refused. Nothing has changed then.
 #ifndef COMPAT_SESSION_CHANNEL_H_
 #define COMPAT_SESSION_CHANNEL_H_
 

@@ -125,6 +125,7 @@ Parsed<Settings> FromEnvironment() {
   if (problem.empty()) problem = ReadScalar(kLogVariable, ParseLogLevel, settings.log_level);
   if (problem.empty()) problem = ReadScalar(kLogFileVariable, ParsePath, settings.log_file);
   if (problem.empty()) problem = ReadScalar(kHostVariable, ParsePath, settings.host);
+  if (problem.empty()) problem = ReadScalar(kControlVariable, ParseSocket, settings.control);
   if (problem.empty()) problem = ReadScalar(kSummaryVariable, ParseSwitch, settings.summary);
   if (problem.empty()) problem = CheckBackend(settings);
   if (!problem.empty()) return Refusal{problem};
@@ -146,6 +147,9 @@ std::vector<std::string> ToEnvironment(const Settings& settings) {
     assignments.push_back(Assignment(kLogFileVariable, settings.log_file));
   }
   if (!settings.host.empty()) assignments.push_back(Assignment(kHostVariable, settings.host));
+  if (!settings.control.empty()) {
+    assignments.push_back(Assignment(kControlVariable, settings.control));
+  }
   if (settings.summary) assignments.push_back(Assignment(kSummaryVariable, "1"));
   return assignments;
 }

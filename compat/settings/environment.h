@@ -19,6 +19,7 @@ inline constexpr char kTce64StartVariable[] = "VFIO_COMPAT_TCE64_START";
 inline constexpr char kLogVariable[] = "VFIO_COMPAT_LOG";
 inline constexpr char kLogFileVariable[] = "VFIO_COMPAT_LOG_FILE";
 inline constexpr char kHostVariable[] = "VFIO_COMPAT_HOST";
+inline constexpr char kControlVariable[] = "VFIO_COMPAT_CONTROL";
 inline constexpr char kSummaryVariable[] = "VFIO_COMPAT_SUMMARY";
 
 // Whether the environment asks for a host at all: one of the variables for the backend, the devices
@@ -26,8 +27,8 @@ inline constexpr char kSummaryVariable[] = "VFIO_COMPAT_SUMMARY";
 bool EnvironmentAsksForHost();
 
 // Reads the settings from the environment; a variable that is unset or empty leaves the default.
-// The refusal names the variable. Images and files must be absolute paths, since the program may
-// change its directory. Every device has a group afterwards.
+// The refusal names the variable. Images, files and the socket must be absolute paths, since the
+// program may change its directory. Every device has a group afterwards.
 Parsed<Settings> FromEnvironment();
 
 // The assignments ("NAME=VALUE") that make FromEnvironment give `settings`, defaults left out,

@@ -13,9 +13,10 @@ class EnvironmentTest : public testing::Test {
   ~EnvironmentTest() override { Clear(); }
 
   static void Clear() {
-    for (const char* name : {kBackendVariable, kDevicesVariable, kFaultsVariable,
-                             kContainerVariable, kPlatformVariable, kTce64StartVariable,
-                             kLogVariable, kLogFileVariable, kHostVariable, kSummaryVariable}) {
+    for (const char* name :
+         {kBackendVariable, kDevicesVariable, kFaultsVariable, kContainerVariable,
+          kPlatformVariable, kTce64StartVariable, kLogVariable, kLogFileVariable, kHostVariable,
+          kControlVariable, kSummaryVariable}) {
       unsetenv(name);
     }
   }
@@ -129,6 +130,21 @@ TEST_F(EnvironmentTest, ReadsWhatItWrites) {
 
 TEST_F(EnvironmentTest, DefaultsStillAskForAHost) {
   EXPECT_EQ(ToEnvironment(Settings()), std::vector<std::string>{"VFIO_COMPAT_BACKEND=auto"});
+}
+
+TEST_F(EnvironmentTest, TheDaemonsSocketIsAnAbsolutePathThatTheKernelTakes) {
+  EXPECT_TRUE(FromEnvironment()->control.empty());
+  setenv(kControlVariable, "/run/daemon.sock", 1);
+  EXPECT_FALSE(EnvironmentAsksForHost());
+  const Parsed<Settings> settings = FromEnvironment();
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->control, "/run/daemon.sock");
+  EXPECT_EQ(ToEnvironment(*settings).back(), "VFIO_COMPAT_CONTROL=/run/daemon.sock");
+  WhyNot(kControlVariable, "daemon.sock");
+  const std::string longest = "/" + std::string(106, 'x');
+  setenv(kControlVariable, longest.c_str(), 1);
+  EXPECT_TRUE(FromEnvironment().ok());
+  WhyNot(kControlVariable, (longest + "x").c_str());
 }
 
 }  // namespace

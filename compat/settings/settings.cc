@@ -1,5 +1,7 @@
 #include "compat/settings/settings.h"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -103,6 +105,14 @@ Parsed<uint64_t> ParseWindowStart(std::string_view text) {
   if (start.ok() && *start != 0 && *start % kTcePageSize == 0) return start;
   return Refusal{"window start " + Quoted(text) +
                  " is not a multiple of 4096 above 0 (decimal or 0x.., with K, M, G or T)"};
+}
+
+Parsed<std::string> ParseSocket(std::string_view text) {
+  if (!text.starts_with('/')) return Refusal{Quoted(text) + " is not an absolute path"};
+  if (text.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Refusal{Quoted(text) + " is longer than a socket's path may be"};
+  }
+  return std::string(text);
 }
 
 Parsed<LogLevel> ParseLogLevel(std::string_view text) {

@@ -71,6 +71,7 @@ struct Settings {
   LogLevel log_level = LogLevel::kWarning;
   std::string log_file;  // empty: standard error
   std::string host;      // file that holds the host, for all who name it; empty: one of one's own
+  std::string control;   // the daemon's session socket; empty: no daemon is wanted
   bool summary = false;  // print what happened at the end
 };
 
@@ -86,6 +87,9 @@ Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text);
 // Parses where the second window starts: a multiple of kTcePageSize above 0, which is where the
 // first one lies.
 Parsed<uint64_t> ParseWindowStart(std::string_view text);
+
+// Parses the path of a Unix socket: an absolute one of at most 107 bytes, as the kernel takes it.
+Parsed<std::string> ParseSocket(std::string_view text);
 
 // Parses "error", "warning", "info" or "debug".
 Parsed<LogLevel> ParseLogLevel(std::string_view text);

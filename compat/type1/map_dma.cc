@@ -1,5 +1,6 @@
 // VFIO_IOMMU_MAP_DMA (vfio_dma_do_map). The order of the checks is the kernel's.
 #include "compat/abi/vfio_container.h"
+#include "compat/events/events.h"
 #include "compat/type1/calls.h"
 #include "compat/type1/dirty_bitmap.h"
 
@@ -83,8 +84,16 @@ ioas::Result<long> MapDma(const vfio::ContainerContext& context, const decode::D
   ioas::AddressSpace::Lock lock(space);
   IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
   IOAS_RETURN_IF_ERROR(CheckRange(*map, space.page_size()));
-  IOAS_RETURN_IF_ERROR(update_address ? UpdateAddress(context, space, *map)
-                                      : MapNew(context, space, *map));
+  if (update_address) {
+    IOAS_RETURN_IF_ERROR(UpdateAddress(context, space, *map));
+    return 0L;
+  }
+  IOAS_RETURN_IF_ERROR(MapNew(context, space, *map));
+  events::Emit(session::EventKind::kMapped, context.container->number,
+               {.first = map->iova,
+                .last = map->iova + map->size - 1,
+                .value = map->vaddr,
+                .access = AccessOf(map->flags)});
   return 0L;
 }
 

@@ -1,5 +1,6 @@
 // VFIO_IOMMU_UNMAP_DMA (vfio_iommu_type1_unmap_dma, vfio_dma_do_unmap).
 #include "compat/abi/vfio_container.h"
+#include "compat/events/events.h"
 #include "compat/type1/calls.h"
 #include "compat/type1/dirty_bitmap.h"
 
@@ -104,6 +105,8 @@ class Unmapping {
     IOAS_RETURN_IF_ERROR(space_.Unmap(place, mapping));
     if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;
     FreeBitmap(*context_.arena, mapping, space_.page_size());
+    events::Emit(session::EventKind::kUnmapped, context_.container->number,
+                 {.first = mapping.first, .last = mapping.last});
     return {};
   }
 

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "compat/abi/vfio_numbers.h"
+#include "compat/events/events.h"
 #include "compat/vfio/calls.h"
 #include "compat/vfio/host.h"
 
@@ -47,6 +48,7 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
     return opened.error();
   }
   container.type = chosen;
+  events::Emit(session::EventKind::kTypeSet, container.number, {.value = type});
   return 0L;
 }
 
@@ -63,6 +65,8 @@ ioas::Status CheckCaller(Host& host, const ContainerFile& open) {
 void CountUnknown(ContainerState& container, uint64_t request) {
   container.unknown_calls.fetch_add(1, std::memory_order_relaxed);
   container.last_unknown_request.store(static_cast<uint32_t>(request), std::memory_order_relaxed);
+  events::Emit(session::EventKind::kUnknownCall, container.number,
+               {.value = static_cast<uint32_t>(request)});
 }
 
 ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,

@@ -4,7 +4,9 @@
 
 #include <new>
 
+#include "compat/events/events.h"
 #include "compat/vfio/calls.h"
+#include "ioas/base/system_call.h"
 
 namespace compat::vfio {
 namespace {
@@ -23,6 +25,7 @@ ioas::Status Host::Create(const settings::Settings& settings) {
   if (!ref.ok()) return ref.error();
   state_ = arena_.Get(*ref);
   state_->mutex.Initialize();
+  ioas::SystemCall(SYS_getrandom, &state_->id, sizeof(state_->id), 0);
   IOAS_RETURN_IF_ERROR(parts_.platform->Create(*this, settings));
   arena_.SetRoot(ref->unit);
   is_new_ = true;
@@ -79,6 +82,7 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
   state->file_open = 1;
   state->number = ++state_->containers_opened;
   parts_.descriptors->OnNew(file->descriptor, file->slot);
+  events::Emit(session::EventKind::kOpened, state->number);
   return file->descriptor;
 }
 

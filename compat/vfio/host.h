@@ -130,6 +130,16 @@ class Host {
     ioas::RobustLock lock_;
   };
 
+  // The same, but gives up after about `milliseconds`.
+  class [[nodiscard]] TimedLock {
+   public:
+    TimedLock(const Host& host, uint32_t milliseconds);
+    bool held() const { return lock_.held(); }
+
+   private:
+    ioas::TimedRobustLock lock_;
+  };
+
   // --- For the calls of this folder; all of these need the host's lock ---
 
   const HostParts& parts() const { return parts_; }

@@ -55,6 +55,8 @@ struct ContainerRecord {
 inline constexpr uint32_t kMaxContainerRecords = 64;
 
 struct HostState {
+  uint64_t id;  // at random: tells it from all others
+
   // The host's lock: everything below, and ContainerState.
   ioas::RobustMutex mutex;
   FileTableState files;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "compat/events/events.h"
 #include "compat/vfio/host.h"
 #include "ioas/base/system_call.h"
 
@@ -16,6 +17,11 @@ namespace compat::vfio {
 using ioas::ArenaRef;
 
 Host::Lock::Lock(const Host& host) : lock_(host.state_->mutex) {
+  if (lock_.owner_died()) host.Repair();
+}
+
+Host::TimedLock::TimedLock(const Host& host, uint32_t milliseconds)
+    : lock_(host.state_->mutex, milliseconds) {
   if (lock_.owner_died()) host.Repair();
 }
 
@@ -95,7 +101,9 @@ ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
 }
 
 void Host::EndContainerIfUnused(ContainerState& container) {
-  if (container.file_open == 0 && container.groups == 0) container.in_use = 0;
+  if (container.in_use == 0 || container.file_open != 0 || container.groups != 0) return;
+  container.in_use = 0;
+  events::Emit(session::EventKind::kClosed, container.number);
 }
 
 void Host::EndGroupIfUnused(uint32_t index) {
@@ -133,6 +141,8 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   const int32_t turn = ++state_->turns;
   state_->groups[index].turn = has_iommu ? -turn : turn;
   container.state.groups |= group;
+  events::Emit(session::EventKind::kGroupAttached, container.state.number,
+               {.value = state_->groups[index].number});
   return {};
 }
 
@@ -146,6 +156,7 @@ void Host::DetachGroup(uint32_t index) {
   // Nothing is attached any more, so nothing can fail.
   (void)platform().FollowErrors(index);
   container.groups &= ~(uint64_t{1} << index);
+  events::Emit(session::EventKind::kGroupDetached, container.number, {.value = group.number});
   if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
   // Where the groups kept its file open, it may have ended with the last of them.
   if (container.groups == 0 && container.file_open != 0 && !platform().IsOpen(container.slot)) {
@@ -190,7 +201,11 @@ void Host::CloseIommu(const ContainerFile& container) {
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
   state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container.state);
+  const bool was_mapped = space.state().live_mappings() != 0;
   parts_.personality->Close(context);
+  if (was_mapped) {
+    events::Emit(session::EventKind::kUnmapped, container.state.number, {.last = UINT64_MAX});
+  }
   container.state.type = decode::ContainerType::kNone;
 }
 

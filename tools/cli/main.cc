@@ -53,6 +53,9 @@ CLI::App* AddRun(CLI::App& app, RunOptions& options) {
   run->add_option("--tce64-start", options.tce64_start,
                   "Where the second window of a SPAPR TCE container starts: an IOVA, as 1T");
   run->add_option("--log", options.log_level, "error, warning, info or debug");
+  run->add_option("--control", options.control,
+                  "Socket of the daemon that may look at the program and act on it, or none; "
+                  "where daemons listen, if this machine is set up for one");
   run->add_flag("--summary", options.summary, "At the end, say what happened, on standard error");
   run->footer(
       "The exit status is the program's. docs/environment.md describes the environment\n"

@@ -31,6 +31,10 @@ int RunProgram(const RunOptions& options, const std::vector<std::string>& comman
   if (failure) return Report(failure);
 
   std::vector<std::string> assignments = compat::settings::ToEnvironment(settings);
+  // Not the one that this process may have been given.
+  if (settings.control.empty()) {
+    assignments.push_back(std::string(compat::settings::kControlVariable) + "=");
+  }
   assignments.push_back(PreloadAssignment(library));
   const int status = Launch(program, command, EnvironmentWith(assignments, {}));
   if (status < 0) return Report({kCannotExecute, program + ": " + std::strerror(errno)});

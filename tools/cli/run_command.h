@@ -16,6 +16,7 @@ struct RunOptions {
   std::string platform;
   std::string tce64_start;
   std::string log_level;
+  std::string control;  // empty: the daemon that listens where they do, if one may be there
   bool summary = false;
 };
 

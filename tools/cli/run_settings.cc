@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "compat/session/channel.h"
 #include "compat/settings/text.h"
 #include "tools/cli/iommu_node.h"
 
@@ -93,6 +94,17 @@ Failure ReadContainer(const RunOptions& options, Settings& settings) {
   return conflict.empty() ? Failure{} : Usage(conflict);
 }
 
+// Where the daemon is to be looked for. Without the option, where daemons listen, on a machine that
+// is set up for one.
+Failure ReadControl(const std::string& text, std::string& control) {
+  if (text == "none") return {};
+  if (!text.empty()) return Read(text, compat::settings::ParseSocket, control);
+  const std::string_view usual = compat::session::kDefaultSocket;
+  const std::string folder(usual.substr(0, usual.rfind('/')));
+  if (access(folder.c_str(), F_OK) == 0) control = usual;
+  return {};
+}
+
 }  // namespace
 
 Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
@@ -105,6 +117,7 @@ Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
   if (!failure) failure = ReadAll(options.devices, ParseDevice, settings.devices);
   if (!failure) failure = ReadAll(options.faults, ParseFault, settings.faults);
   if (!failure) failure = ReadContainer(options, settings);
+  if (!failure) failure = ReadControl(options.control, settings.control);
   if (failure) return failure;
 
   const std::string conflict = compat::settings::AssignGroups(settings.devices);

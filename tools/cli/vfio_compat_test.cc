@@ -213,6 +213,17 @@ TEST_F(VfioCompatTest, TheProgramFindsItsContainersInItsEnvironment) {
   }
 }
 
+TEST_F(VfioCompatTest, TheProgramFindsTheDaemonsSocketInItsEnvironment) {
+  const CommandResult given =
+      Call({"run", "--backend=soft", "--control=/tmp/daemon.sock", "--", "env"});
+  EXPECT_EQ(given.status, 0) << given.errors;
+  EXPECT_NE(given.output.find("VFIO_COMPAT_CONTROL=/tmp/daemon.sock\n"), std::string::npos);
+  const CommandResult none = Call({"run", "--backend=soft", "--control=none", "--", "env"});
+  EXPECT_EQ(none.status, 0) << none.errors;
+  EXPECT_NE(none.output.find("VFIO_COMPAT_CONTROL=\n"), std::string::npos);
+  Refused(2, "absolute", {"run", "--backend=soft", "--control=daemon.sock", "--", "true"});
+}
+
 TEST_F(VfioCompatTest, SignalsReachTheProgram) {
   const std::string script = "'" + CommandLineTool() +
                              "' run --backend=soft -- sh -c 'trap \"exit 9\" TERM; echo ready; "

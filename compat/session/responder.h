@@ -1,0 +1,55 @@
+// Answers the daemon's requests from a host: packets in, packets out.
+#ifndef COMPAT_SESSION_RESPONDER_H_
+#define COMPAT_SESSION_RESPONDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "compat/session/channel.h"
+#include "compat/vfio/host.h"
+#include "ioas/base/result.h"
+
+namespace compat::session {
+
+class Writer;
+
+// Looks at the host as the program does, under its locks, but waits for none for long: a thread of
+// the program may hold one for ever. Used by one thread, with all signals blocked.
+class Responder {
+ public:
+  // `host` outlives it. `wake`: an eventfd that is written when there are events to send (see
+  // events::Ring).
+  Responder(vfio::Host& host, int wake) : host_(host), wake_(wake) {}
+
+  // Answers the request in `packet`, of this version, which CheckMessage let pass: writes the
+  // answer to `answer`, of kMaxMessage bytes, and returns its size. Returns 0 if the message is
+  // not right: the connection is to end.
+  size_t Answer(std::span<const std::byte> packet, std::span<std::byte> answer);
+
+ private:
+  using Packet = std::span<const std::byte>;
+
+  // Each answers one kind. EPROTO: the message is not right.
+  ioas::Status Handle(Kind kind, Packet packet, Writer& answer);
+  ioas::Status ListContainers(Packet packet, Writer& answer);
+  ioas::Status ListGroups(Writer& answer);
+  ioas::Status GetAddressSpace(Packet packet, Writer& answer);
+  ioas::Status ListMappings(Packet packet, Writer& answer);
+  ioas::Status Translate(Packet packet, Writer& answer);
+  ioas::Status Subscribe(Packet packet);
+
+  // The container of that number. Needs the host's lock. ENOENT.
+  ioas::Result<vfio::ContainerState*> FindContainer(uint32_t number) const;
+  // The same, if it has an IOMMU. ENODEV.
+  ioas::Result<vfio::ContainerState*> FindContainerWithIommu(uint32_t number) const;
+  ioas::Status Describe(const vfio::ContainerState& container, ContainerInfo& info) const;
+  MappingInfo InfoOf(const ioas::Mapping& mapping) const;
+
+  vfio::Host& host_;
+  int wake_;
+};
+
+}  // namespace compat::session
+
+#endif  // COMPAT_SESSION_RESPONDER_H_
