@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -18,8 +19,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <initializer_list>
-
-#include "tools/daemon/remote/calls.h"
 
 namespace tools::daemon::remote {
 namespace {
@@ -41,8 +40,21 @@ bool Limit(__rlimit_resource resource, rlim_t value) {
   return setrlimit(resource, &limit) == 0;
 }
 
+// Keeps CAP_IPC_LOCK alone. The software host locks nothing, but counts what the kernel would lock,
+// tables of TCEs included, unless the program may lock what it likes. Other limits bound it.
+bool KeepLocking() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  sets[0].effective = sets[0].permitted = uint32_t{1} << CAP_IPC_LOCK;
+  // A daemon that has it not cannot give it.
+  if (syscall(SYS_capset, &header, sets.data()) == 0) return true;
+  sets[0] = {};
+  return syscall(SYS_capset, &header, sets.data()) == 0;
+}
+
 bool Become(uint32_t id) {
-  return setgroups(0, nullptr) == 0 && setresgid(id, id, id) == 0 && setresuid(id, id, id) == 0;
+  return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 && setgroups(0, nullptr) == 0 &&
+         setresgid(id, id, id) == 0 && setresuid(id, id, id) == 0 && KeepLocking();
 }
 
 constexpr int kAllowed[] = {
@@ -184,7 +196,6 @@ const char* DropPrivileges(uint32_t id) {
   signal(SIGXFSZ, SIG_IGN);  // EFBIG instead
   if (!Limit(RLIMIT_AS, kAddressSpace) || !Limit(RLIMIT_FSIZE, kFileSize)) return "setrlimit";
   if (!Limit(RLIMIT_NOFILE, kDescriptors) || !Limit(RLIMIT_CORE, 0)) return "setrlimit";
-  if (!Limit(RLIMIT_MEMLOCK, kMaxMemory)) return "setrlimit";
   // Counted by user, so only for one that has nothing else.
   if (id != 0 && (!Limit(RLIMIT_NPROC, kProcesses) || !Become(id))) return "setresuid";
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "PR_SET_NO_NEW_PRIVS";
