@@ -266,9 +266,10 @@ struct SetLimits {
 struct CounterList {
   uint32_t count;  // of the Counter behind it
   uint32_t reserved;
-  uint64_t calls_timed;       // calls that the histogram counts: a sample
-  uint64_t nanoseconds;       // what they took together
-  uint64_t histogram[2][32];  // MAP, UNMAP: bucket i counts those of at most 128 << i ns
+  // MAP_DMA, UNMAP_DMA: what a sample of the calls took together, and how many of them took more
+  // than 128 << (i - 1) ns and at most 128 << i (the last bucket: or more).
+  uint64_t nanoseconds[2];
+  uint64_t histogram[2][32];
 };
 struct Counter {
   uint16_t call;   // decode::Call; 0xffff: a call that is not known
