@@ -20,7 +20,9 @@ constexpr bool IsVfioRequest(unsigned long request) {
   return (request >> 8 & 0xff) == abi::kVfioType;
 }
 
-const char* NameOf(unsigned long request) {
+// What the call is on a descriptor of `slot`; if it is none there, what the number is elsewhere.
+const char* NameOf(uint32_t slot, unsigned long request) {
+  if (const auto* row = OpenedHost()->RowOf(slot, request)) return row->name;
   const auto rows = decode::CallsNumbered(static_cast<uint32_t>(request));
   return rows.empty() ? "ioctl" : rows.front().name;
 }
@@ -38,7 +40,7 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
   const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, request, argument, memory);
   errno = saved_errno;
   if (result.ok()) return static_cast<int>(*result);
-  return Fail(NameOf(request), fd, result.error());
+  return Fail(NameOf(slot, request), fd, result.error());
 }
 
 bool AdoptSilently(int fd) {

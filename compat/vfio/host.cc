@@ -56,6 +56,16 @@ decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
   return container ? arena_.Get(container)->type.load() : decode::ContainerType::kNone;
 }
 
+const decode::CallRow* Host::RowOf(uint32_t slot, uint64_t request) const {
+  const FileSlot& file = files().slot(slot);
+  // The calls of other kinds do not depend on it.
+  decode::ContainerType type = decode::ContainerType::kNone;
+  if (file.kind == decode::DescriptorKind::kContainer) {
+    type = arena_.Get(ArenaRef<ContainerState>{file.object})->type;
+  }
+  return decode::Lookup(file.kind, type, static_cast<uint32_t>(request));
+}
+
 ioas::Result<uint32_t> Host::RegisterProcess() {
   const ioas::Result<uint32_t> process = platform().processes().Register();
   if (process.ok()) process_.store(*process, std::memory_order_relaxed);

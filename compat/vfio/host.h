@@ -120,6 +120,8 @@ class Host {
   ContainerRecord RecordOf(const ContainerState& container) const;
   // The type of the container that device `index` is in; kNone if it is in none.
   decode::ContainerType TypeOfDevice(uint32_t index) const;
+  // What a call on a descriptor of `slot` is; null if it is none. For logs: takes no lock.
+  const decode::CallRow* RowOf(uint32_t slot, uint64_t request) const;
   // Holds the host's lock. If its last holder died in the middle of a change, what can be told from
   // the groups is told again.
   class [[nodiscard]] Lock {
