@@ -2,24 +2,24 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
 
-_PROTOC = "protoc --proto_path=tools/api --proto_path=/usr/include"
-
 def _outputs(protos, suffixes):
     return [proto[:-len(".proto")] + suffix for proto in protos for suffix in suffixes]
 
 def _generate(name, protos, sources, suffixes, flags):
     """A genrule that has protoc make files of `protos`, which need all of `sources`."""
+    folder = native.package_name()
+    protoc = "protoc --proto_path=%s --proto_path=/usr/include" % folder
     native.genrule(
         name = name,
         srcs = sources,
         outs = _outputs(protos, suffixes),
         cmd = " ".join(
-            [_PROTOC] + [flag % "$(RULEDIR)" for flag in flags] + ["tools/api/" + proto for proto in protos],
+            [protoc] + [flag % "$(RULEDIR)" for flag in flags] + [folder + "/" + proto for proto in protos],
         ),
     )
 
 def cc_grpc_api(name, protos, services, **kwargs):
-    """A cc_library of messages and services; includes are relative to this folder.
+    """A cc_library of messages and services; includes are relative to the package.
 
     Args:
       name: of the library.
@@ -50,7 +50,7 @@ def cc_grpc_api(name, protos, services, **kwargs):
     )
 
 def py_grpc_api(name, protos, services, **kwargs):
-    """A filegroup of the same in Python; this folder, as built, is to be on the path.
+    """A filegroup of the same in Python; the package's folder, as built, is to be on the path.
 
     Args:
       name: of the filegroup.
