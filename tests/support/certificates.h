@@ -13,10 +13,10 @@ struct CertificateFiles {
 };
 
 struct CertificateRequest {
-  std::string name;          // the common name, and the files' name
-  std::string alternatives;  // subjectAltName, such as "URI:spiffe://site/ops"; empty: none
-  std::string serial = "1";  // hexadecimal
-  int days = 2;              // until it expires; negative: it has
+  std::string name{};          // the common name, and the files' name
+  std::string alternatives{};  // subjectAltName, such as "URI:spiffe://site/ops"; empty: none
+  std::string serial = "1";    // hexadecimal
+  int days = 2;                // until it expires; negative: it has
 };
 
 // An authority, with a key of its own, in a folder of its own below $TEST_TMPDIR.
