@@ -23,6 +23,22 @@ uint32_t Cut(std::span<IovaRange> ranges, uint32_t count, const IovaRange& reser
   return kept;
 }
 
+// Leaves of the `count` ranges in `ranges` what lies in `allowed`, which ascend too. Returns how
+// many are left.
+uint32_t Intersect(std::span<IovaRange> ranges, uint32_t count,
+                   std::span<const IovaRange> allowed) {
+  uint32_t kept = 0;
+  IovaRange pieces[kMaxUsableRanges];
+  for (const IovaRange& range : ranges.first(count)) {
+    for (const IovaRange& other : allowed) {
+      if (!range.Overlaps(other)) continue;
+      pieces[kept++] = {std::max(range.first, other.first), std::min(range.last, other.last)};
+    }
+  }
+  std::copy_n(pieces, kept, ranges.begin());
+  return kept;
+}
+
 }  // namespace
 
 Result<ArenaRef<AddressSpaceState>> AddressSpace::Create(Arena& arena, const IommuProperties& iommu,
@@ -103,6 +119,10 @@ Status AddressSpace::Map(const Mapping& mapping) {
   if (!IsUsable({mapping.first, mapping.last})) {
     return Error{EINVAL, "the range is not inside one usable IOVA range"};
   }
+  if (state_->has_limits != 0) [[unlikely]] {
+    IOAS_RETURN_IF_ERROR(
+        CheckLimits({mapping.first, mapping.last}, 1, mapping.last - mapping.first + 1));
+  }
   const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
   IOAS_RETURN_IF_ERROR(backend_->Map(handle_, mapping));
   if (Status inserted = index.InsertAt(place, mapping); !inserted.ok()) {
@@ -152,6 +172,9 @@ uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {
   for (uint32_t i = 0; i < state_->reserved_count; ++i) {
     count = Cut(ranges, count, state_->reserved[i].range);
   }
+  if (state_->has_limits != 0 && state_->limits.range_count != 0) {
+    count = Intersect(ranges, count, {state_->limits.ranges, state_->limits.range_count});
+  }
   return count;
 }
 
@@ -180,6 +203,38 @@ void AddressSpace::Release(uint32_t owner) {
   end = std::remove_if(state_->reserved, end,
                        [&](const ReservedRange& reserved) { return reserved.owner == owner; });
   state_->reserved_count = static_cast<uint32_t>(end - state_->reserved);
+}
+
+void AddressSpace::SetLimits(const MappingLimits& limits) {
+  state_->limits = limits;
+  state_->has_limits = limits.bytes != 0 || limits.mappings != 0 || limits.range_count != 0 ? 1 : 0;
+}
+
+uint32_t AddressSpace::MappingsLeft() const {
+  const uint64_t mapped = state_->mappings.size;
+  uint64_t limit = state_->mapping_limit;
+  if (state_->has_limits != 0 && state_->limits.mappings != 0) {
+    limit = std::min<uint64_t>(limit, state_->limits.mappings);
+  }
+  return static_cast<uint32_t>(limit - std::min(limit, mapped));
+}
+
+Status AddressSpace::CheckLimits(const IovaRange& range, uint64_t mappings, uint64_t bytes) const {
+  const MappingLimits& limits = state_->limits;
+  if (limits.mappings != 0 && state_->live_mappings() + mappings > limits.mappings) {
+    return Error{ENOSPC, "an operator has limited how many mappings there may be"};
+  }
+  const IovaRange* const end = limits.ranges + limits.range_count;
+  if (limits.range_count != 0 && std::none_of(limits.ranges, end, [&](const IovaRange& allowed) {
+        return allowed.Contains(range);
+      })) {
+    return Error{EINVAL, "an operator has limited where mappings may lie"};
+  }
+  const uint64_t mapped = state_->statistics.bytes_mapped;
+  if (limits.bytes != 0 && (mapped > limits.bytes || bytes > limits.bytes - mapped)) {
+    return Error{ENOMEM, "an operator has limited how much may be mapped"};
+  }
+  return {};
 }
 
 }  // namespace ioas

@@ -26,8 +26,17 @@ namespace ioas {
 
 inline constexpr uint32_t kMaxApertures = 64;
 inline constexpr uint32_t kMaxReservedRanges = 32;
-// Enough for what apertures minus reserved ranges can leave.
-inline constexpr uint32_t kMaxUsableRanges = kMaxApertures + kMaxReservedRanges;
+inline constexpr uint32_t kMaxLimitRanges = 16;
+// Enough for what apertures minus reserved ranges can leave, and limits allow of that.
+inline constexpr uint32_t kMaxUsableRanges = kMaxApertures + kMaxReservedRanges + kMaxLimitRanges;
+
+// What new mappings may not exceed, besides what the address space has of itself.
+struct MappingLimits {
+  uint64_t bytes;                     // mapped in all; 0: no limit
+  uint32_t mappings;                  // as live_mappings() counts them; 0: no limit
+  uint32_t range_count;               // 0: mappings may lie anywhere
+  IovaRange ranges[kMaxLimitRanges];  // where they may lie; ascending, and none touches the next
+};
 
 // A range that no mapping may touch, and who needs it so.
 struct ReservedRange {
@@ -71,6 +80,8 @@ struct AddressSpaceState {
   ReservedRange reserved[kMaxReservedRanges];
   WindowState window[kMaxWindows];
   AddressSpaceStatistics statistics;
+  uint32_t has_limits;
+  MappingLimits limits;
 
   // How many mappings there are, pages of windows included.
   uint64_t live_mappings() const {
@@ -133,6 +144,11 @@ class AddressSpace {
   // Takes over the properties of `iommu`, which changed with the devices. Mappings stay.
   void SetProperties(const IommuProperties& iommu);
 
+  // What is mapped already stays, whatever it exceeds. Configure changes nothing about it.
+  void SetLimits(const MappingLimits& limits);
+  // How many more mappings fit.
+  uint32_t MappingsLeft() const;
+
   // Frees all of it; nothing is unmapped: call UnmapAll before. The view is dead afterwards.
   void Destroy();
 
@@ -144,8 +160,9 @@ class AddressSpace {
   uint64_t page_size() const { return state_->page_sizes & -state_->page_sizes; }
 
   // Maps. `mapping` is page aligned and does not wrap. In this order: EEXIST if any of it
-  // is mapped, ENOSPC at the mapping limit, EINVAL if not inside one usable range, what
-  // Backend::Map says, ENOMEM if the arena is full. A call that fails changes nothing.
+  // is mapped, ENOSPC at the mapping limit, EINVAL if not inside one usable range, what SetLimits
+  // forbids (ENOSPC, EINVAL, ENOMEM for too many bytes), what Backend::Map says, ENOMEM if the
+  // arena is full. A call that fails changes nothing.
   Status Map(const Mapping& mapping);
   // Unmaps one mapping, a copy of which is `mapping`; it lies at `place` of mappings(). Fails as
   // Backend::Unmap does, and then changes nothing.
@@ -175,8 +192,8 @@ class AddressSpace {
 
   // Makes pages of window `number` lead to a run of memory; `gone` is told where they led before.
   // EINVAL, and nothing has changed, if a part of the range is not usable; ENOMEM likewise if the
-  // arena is full; otherwise fails as Backend::MapRun does: after EFAULT nothing has changed, after
-  // other errors no page of the run leads anywhere.
+  // arena is full, and what SetLimits forbids; otherwise fails as Backend::MapRun does: after
+  // EFAULT nothing has changed, after other errors no page of the run leads anywhere.
   Status MapRun(uint32_t number, const PageRun& run, PageRunSink& gone);
   // Makes pages of window `number` lead nowhere; `gone` is told where they led before. Fails as
   // Backend::UnmapRange does, and then changes nothing.
@@ -193,8 +210,8 @@ class AddressSpace {
   // EACCES if the mapping does not permit it.
   Result<Translation> Translate(uint64_t iova, uint32_t access);
 
-  // Apertures minus reserved ranges, ascending, into `ranges` (kMaxUsableRanges of them are always
-  // enough). Returns how many there are.
+  // Apertures minus reserved ranges, as far as limits allow, ascending, into `ranges`
+  // (kMaxUsableRanges of them are always enough). Returns how many there are.
   uint32_t UsableRanges(std::span<IovaRange> ranges) const;
   bool IsUsable(const IovaRange& range) const;
 
@@ -213,6 +230,9 @@ class AddressSpace {
   void DestroyRemovedWindows();
   // Counts anew what AddressSpaceStatistics::bytes_mapped says.
   uint64_t BytesMapped();
+
+  // Whether limits permit `mappings` more mappings of `bytes` in all, in `range`.
+  Status CheckLimits(const IovaRange& range, uint64_t mappings, uint64_t bytes) const;
 
   // Whether windows can map there.
   bool IsReachable(const IovaRange& range) const {

@@ -93,6 +93,11 @@ Status AddressSpace::MapRun(uint32_t number, const PageRun& run, PageRunSink& go
     return Error{EINVAL, "the host's IOMMU keeps a part of the range for itself"};
   }
   PageTable table = TableOf(number);
+  if (state_->has_limits != 0) [[unlikely]] {
+    NoSink nobody;
+    const uint64_t more = pages - table.Walk(first, pages, nobody);
+    IOAS_RETURN_IF_ERROR(CheckLimits(run.iovas, more, more << page_shift));
+  }
   IOAS_RETURN_IF_ERROR(table.Reserve(first, pages));
   const AddressSpaceChange change(*state_, run.iovas);
   if (Status mapped = backend_->MapRun(handle_, run); !mapped.ok()) {

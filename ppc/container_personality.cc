@@ -55,6 +55,12 @@ void ContainerPersonality::Close(const ContainerContext& context) const {
   Of(context.container->type).Close(context);
 }
 
+ioas::Result<compat::vfio::Removed> ContainerPersonality::Remove(const ContainerContext& context,
+                                                                 const ioas::IovaRange& range,
+                                                                 bool dry_run) const {
+  return Of(context.container->type).Remove(context, range, dry_run);
+}
+
 ioas::Status ContainerPersonality::CheckCaller(const ContainerContext& context) const {
   return Of(context.container->type).CheckCaller(context);
 }

@@ -24,6 +24,9 @@ class ContainerPersonality final : public compat::vfio::Personality {
   ioas::Status Open(const compat::vfio::ContainerContext& context,
                     compat::decode::ContainerType type) const override;
   void Close(const compat::vfio::ContainerContext& context) const override;
+  ioas::Result<compat::vfio::Removed> Remove(const compat::vfio::ContainerContext& context,
+                                             const ioas::IovaRange& range,
+                                             bool dry_run) const override;
   ioas::Status CheckCaller(const compat::vfio::ContainerContext& context) const override;
   ioas::Result<long> Call(const compat::vfio::ContainerContext& context,
                           const compat::decode::DecodedCall& call) const override;

@@ -71,6 +71,13 @@ void Spapr::Close(const ContainerContext& context) const {
   SpaprContainer(context, space).Close();
 }
 
+ioas::Result<compat::vfio::Removed> Spapr::Remove(const ContainerContext& context,
+                                                  const ioas::IovaRange& range,
+                                                  bool dry_run) const {
+  ioas::AddressSpace space = context.space();
+  return SpaprContainer(context, space).Remove(range, dry_run);
+}
+
 ioas::Status Spapr::CheckCaller(const ContainerContext& context) const {
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
@@ -84,6 +91,9 @@ ioas::Result<long> Spapr::Call(const ContainerContext& context, const DecodedCal
   }
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
+  if (context.container->is_revoked != 0) {
+    return Error{ENODEV, "an operator has revoked the container"};
+  }
   if (!IsValidFor(*call.row, context.container->type)) {
     return Error{EINVAL, "the container has lost its IOMMU"};
   }

@@ -34,6 +34,9 @@ class SpaprContainer {
   ioas::Result<long> CreateWindow(const compat::decode::DecodedCall& call);
   ioas::Result<long> RemoveWindow(const compat::decode::DecodedCall& call);
 
+  // As compat::vfio::Personality::Remove.
+  ioas::Result<compat::vfio::Removed> Remove(const ioas::IovaRange& range, bool dry_run);
+
   // Gives up all of it: windows, pins, locked memory.
   void Close();
 

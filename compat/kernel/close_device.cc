@@ -40,8 +40,9 @@ void KernelPlatform::CloseDevice(uint32_t device) {
   // Attached again, so that mappings are checked and pinned as before; the next GET_DEVICE_FD does
   // it if this cannot.
   const vfio::ContainerFile container = host_->WithDescriptor(*host_->arena().Get(group.container));
-  if (!BindDevice(device, container, contents).ok()) return;
-  (void)contents.Replace(fd);
+  if (!BindDevice(device, container, contents).ok() || !contents.Replace(fd).ok()) return;
+  const uint32_t index = host_->state().devices[device].group;
+  if (ErrorsOf(index).has(ioas::kHeld)) (void)FollowErrors(index);
 }
 
 ioas::Status KernelPlatform::ShareWithKvm(int fd, bool shared, Tell tell, void* state) {

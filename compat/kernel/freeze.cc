@@ -1,4 +1,5 @@
-// Groups that an error froze: the kernel blocks the DMA of devices that are attached to nothing.
+// Groups that an error or an operator froze: the kernel blocks the DMA of devices that are attached
+// to nothing.
 #include "compat/abi/vfio_numbers.h"
 #include "compat/kernel/kernel_platform.h"
 #include "ioas/kernel/cdev.h"
@@ -38,7 +39,7 @@ ioas::Status KernelPlatform::FollowErrors(uint32_t group) {
   if (!contents.Read(host_->parts().descriptors->DescriptorOf(state.slot)).ok()) {
     return ioas::Error{EIO, "this process does not have the group's descriptor"};
   }
-  const bool blocked = ErrorsOf(group).has(ioas::kDmaFrozen);
+  const bool blocked = ErrorsOf(group).has(ioas::kDmaBlocked);
   for (uint32_t i = 0; i < contents.bound_count(); ++i) {
     if (contents.bound_device(i) == kContainerEntry) continue;
     if (SetBlocked(contents.bound_device(i), blocked, contents, container).ok()) continue;

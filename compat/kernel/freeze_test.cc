@@ -9,6 +9,7 @@
 #include "compat/abi/vfio_numbers.h"
 #include "compat/kernel/kernel_platform.h"
 #include "compat/type1/type1.h"
+#include "compat/vfio/operator.h"
 #include "ioas/kernel/failing_system_calls.h"
 
 namespace compat::kernel {
@@ -155,6 +156,36 @@ TEST_F(FreezeTest, AResetIsEveryDevices) {
   EXPECT_EQ(TakeCalls(), (std::vector<uint32_t>{abi::kDeviceReset, abi::kDeviceReset}));
   calls_.Fail(2, ENOTTY, {.number = SYS_ioctl, .request = abi::kDeviceReset});
   EXPECT_EQ(platform_.ResetGroup(kGroup).error().code, EIO);
+}
+
+TEST_F(FreezeTest, WhatAnOperatorFrozeStaysDetachedWhateverBecomesOfErrors) {
+  const vfio::Host::Lock lock(*host_);
+  vfio::Operator actor(*host_, /*dry_run=*/false);
+  ASSERT_TRUE(actor.FreezeGroup(kGroup).ok());
+  EXPECT_EQ(TakeCalls(), detached_);
+  ASSERT_TRUE(host_->ChangeErrors(kGroup, ioas::kFrozen, 0).ok());
+  ASSERT_TRUE(host_->ChangeErrors(kGroup, 0, ioas::kFrozen).ok());
+  EXPECT_TRUE(TakeCalls().empty());
+  ASSERT_TRUE(actor.ThawGroup(kGroup).ok());
+  EXPECT_EQ(TakeCalls(), attached_);
+}
+
+TEST_F(FreezeTest, AnOperatorsFreezeThatFailsFreezesNothing) {
+  const vfio::Host::Lock lock(*host_);
+  calls_.Fail(2, EBUSY, {.number = SYS_ioctl, .request = abi::kDeviceDetachIommufdPt});
+  vfio::Operator actor(*host_, /*dry_run=*/false);
+  EXPECT_EQ(actor.FreezeGroup(kGroup).error().code, EIO);
+  EXPECT_EQ(bits(), 0u);
+}
+
+TEST_F(FreezeTest, ADryRunTellsThatTheGroupIsOutOfReach) {
+  const vfio::Host::Lock lock(*host_);
+  vfio::Operator actor(*host_, /*dry_run=*/true);
+  EXPECT_TRUE(actor.FreezeGroup(kGroup).ok());
+  has_group_ = false;
+  EXPECT_EQ(actor.FreezeGroup(kGroup).error().code, EIO);
+  EXPECT_TRUE(TakeCalls().empty());
+  EXPECT_EQ(bits(), 0u);
 }
 
 }  // namespace

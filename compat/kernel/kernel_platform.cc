@@ -282,7 +282,9 @@ ioas::Result<uint32_t> KernelPlatform::FindGroup(uint32_t number) {
   for (uint32_t i = 0; i < state.group_count; ++i) {
     const vfio::GroupState& group = state.groups[i];
     if (group.number == number) return i;
-    if (group.slot == 0 && group.device_opens == 0 && !group.container) free = i;
+    // One that an operator froze stays known, so that it is frozen when it is opened again.
+    const bool is_held = ErrorsOf(i).has(ioas::kHeld);
+    if (group.slot == 0 && group.device_opens == 0 && !group.container && !is_held) free = i;
   }
   if (free == vfio::kMaxDevices) return ioas::Error{ENFILE, "the host has too many groups open"};
   if (free == state.group_count) ++state.group_count;

@@ -41,6 +41,17 @@ ioas::Status Responder::Describe(const ContainerState& container, ContainerInfo&
     info.live_mappings = space.state().live_mappings();
     info.bytes_mapped = space.statistics().bytes_mapped;
   }
+  if (container.is_held != 0) info.flags |= kIsFrozen;
+  if (container.is_revoked != 0) info.flags |= kIsRevoked;
+  const ioas::MappingLimits& limits = space.state().limits;
+  info.limits.mapped_bytes = limits.bytes;
+  info.limits.mapping_count = limits.mappings;
+  info.limits.range_count = limits.range_count;
+  info.limits.types = container.permitted_types;
+  std::transform(limits.ranges, limits.ranges + limits.range_count, info.limits.ranges,
+                 [](const ioas::IovaRange& range) {
+                   return IovaLimits{range.first, range.last};
+                 });
   info.unknown_calls = container.unknown_calls.load(std::memory_order_relaxed);
   return {};
 }
@@ -90,7 +101,9 @@ ioas::Status Responder::ListGroups(Writer& answer) {
     const vfio::GroupState& group = state.groups[i];
     info->number = group.number;
     if (group.container) info->container = host_.arena().Get(group.container)->number;
-    if (host_.platform().ErrorsOf(i).has(ioas::kFrozen)) info->flags |= kGroupIsInError;
+    const ioas::GroupErrors& errors = host_.platform().ErrorsOf(i);
+    if (errors.has(ioas::kHeld)) info->flags |= kGroupIsFrozen;
+    if (errors.has(ioas::kFrozen)) info->flags |= kGroupIsInError;
     for (uint32_t device = 0; device < state.device_count; ++device) {
       if (state.devices[device].group != i || info->device_count == std::size(info->devices)) {
         continue;

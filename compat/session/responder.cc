@@ -39,6 +39,10 @@ ioas::Status Responder::Handle(Kind kind, Packet packet, Writer& answer) {
       return Translate(packet, answer);
     case Kind::kSubscribe:
       return Subscribe(packet);
+    case Kind::kAct:
+      return Act(packet, answer);
+    case Kind::kSetLimits:
+      return SetLimits(packet);
     default:
       return Error{ENOSYS, "no such request"};
   }

@@ -38,6 +38,8 @@ class Responder {
   ioas::Status ListMappings(Packet packet, Writer& answer);
   ioas::Status Translate(Packet packet, Writer& answer);
   ioas::Status Subscribe(Packet packet);
+  ioas::Status Act(Packet packet, Writer& answer);
+  ioas::Status SetLimits(Packet packet);
 
   // The container of that number. Needs the host's lock. ENOENT.
   ioas::Result<vfio::ContainerState*> FindContainer(uint32_t number) const;

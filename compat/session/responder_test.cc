@@ -93,7 +93,7 @@ TEST_F(ResponderTest, EndsTheConnectionForWhatIsNoRequest) {
 }
 
 TEST_F(ResponderTest, EndsTheConnectionForBodiesOfAnotherSize) {
-  for (uint16_t kind = 16; kind < 23; ++kind) {
+  for (uint16_t kind = 16; kind < 25; ++kind) {
     for (const size_t size : {1, 7, 3, 4000}) {
       Message message(static_cast<Kind>(kind));
       message.bytes().resize(sizeof(MessageHeader) + size);
@@ -305,6 +305,117 @@ TEST_F(ResponderTest, CallsAreEventsWhileSubscribed) {
   EXPECT_EQ(events[4].first, 0x10000u);
   EXPECT_EQ(events[4].last, 0x11fffu);
   EXPECT_EQ(events[5].value, 0x3bffu);
+}
+
+// --- Actions ---
+
+TEST_F(ResponderTest, FreezesAndThaws) {
+  int group = -1;
+  host_.ContainerOfType(abi::kType1v2Iommu, group);
+  Act act = {};
+  act.action = static_cast<uint32_t>(Action::kFreeze);
+  act.container = 1;
+  act.dry_run = 1;
+  EXPECT_EQ(Ask(Kind::kAct, act).body<Acted>().groups, 1u);
+  EXPECT_EQ(Containers()[0].flags, 0u);
+  act.dry_run = 0;
+  EXPECT_EQ(Ask(Kind::kAct, act).body<Acted>().was_in_force, 0u);
+  EXPECT_EQ(Ask(Kind::kAct, act).body<Acted>().was_in_force, 1u);
+  EXPECT_EQ(Containers()[0].flags, kIsFrozen);
+  const auto groups = [&] {
+    return Answer(Message(Kind::kListGroups)).elements<GroupList, GroupInfo>(2);
+  };
+  EXPECT_EQ(groups()[0].flags, kGroupIsFrozen);
+  act.action = static_cast<uint32_t>(Action::kThaw);
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), 0);
+  EXPECT_EQ(Containers()[0].flags, 0u);
+  EXPECT_EQ(groups()[0].flags, 0u);
+
+  act = {};
+  act.action = static_cast<uint32_t>(Action::kFreeze);
+  act.group = TestHost::kOtherGroup;
+  EXPECT_EQ(Ask(Kind::kAct, act).body<Acted>().groups, 2u);
+  EXPECT_EQ(groups()[1].flags, kGroupIsFrozen);
+  act.action = static_cast<uint32_t>(Action::kThaw);
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), 0);
+  EXPECT_EQ(groups()[1].flags, 0u);
+}
+
+TEST_F(ResponderTest, UnmapsAndRevokes) {
+  int group = -1;
+  const int container = host_.ContainerOfType(abi::kType1v2Iommu, group);
+  ASSERT_EQ(MapAt(container, 0x10000, 0x2000), 0);
+  ASSERT_EQ(MapAt(container, 0x20000, 0x1000), 0);
+  Act act = {};
+  act.action = static_cast<uint32_t>(Action::kUnmap);
+  act.container = 1;
+  act.first = 0x10000;
+  act.last = 0x10fff;
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), EINVAL);
+  act.last = 0x11fff;
+  const auto unmapped = Ask(Kind::kAct, act).body<Acted>();
+  EXPECT_EQ(unmapped.mappings, 1u);
+  EXPECT_EQ(unmapped.bytes, 0x2000u);
+  act.action = static_cast<uint32_t>(Action::kRevoke);
+  EXPECT_EQ(Ask(Kind::kAct, act).body<Acted>().mappings, 1u);
+  EXPECT_EQ(MapAt(container, 0x10000, 0x2000), -ENODEV);
+  EXPECT_EQ(Containers()[0].flags, kIsRevoked);
+  EXPECT_EQ(Containers()[0].groups, 0u);
+}
+
+TEST_F(ResponderTest, RefusesActionsThatThereAreNot) {
+  int group = -1;
+  host_.ContainerOfType(abi::kType1v2Iommu, group);
+  Act act = {};
+  act.container = 1;
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), EINVAL);
+  act.action = static_cast<uint32_t>(Action::kFreeze);
+  act.dry_run = 2;
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), EINVAL);
+  act.dry_run = 0;
+  act.container = 2;
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), ENOENT);
+  act.container = 0;
+  act.group = 99;
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), ENOENT);
+  act.group = TestHost::kGroup;
+  act.action = static_cast<uint32_t>(Action::kRevoke);
+  EXPECT_EQ(ErrorOf(Kind::kAct, act), EINVAL);
+}
+
+TEST_F(ResponderTest, SetsLimitsAndShowsThem) {
+  int group = -1;
+  const int container = host_.ContainerOfType(abi::kType1v2Iommu, group);
+  SetLimits request = {};
+  request.container = 1;
+  request.dry_run = 1;
+  request.limits.mapped_bytes = 0x1000;
+  request.limits.mapping_count = 7;
+  request.limits.types = 1u << 1;
+  request.limits.range_count = 1;
+  request.limits.ranges[0] = {0x10000, 0x1ffff};
+  EXPECT_EQ(ErrorOf(Kind::kSetLimits, request), 0);
+  EXPECT_EQ(Containers()[0].limits.mapped_bytes, 0u);
+  request.dry_run = 0;
+  EXPECT_EQ(ErrorOf(Kind::kSetLimits, request), 0);
+  const Limits shown = Containers()[0].limits;
+  EXPECT_EQ(shown.mapped_bytes, 0x1000u);
+  EXPECT_EQ(shown.mapping_count, 7u);
+  EXPECT_EQ(shown.types, 2u);
+  ASSERT_EQ(shown.range_count, 1u);
+  EXPECT_EQ(shown.ranges[0].last, 0x1ffffu);
+  EXPECT_EQ(MapAt(container, 0x20000, 0x1000), -EINVAL);
+  EXPECT_EQ(MapAt(container, 0x10000, 0x2000), -ENOMEM);
+  EXPECT_EQ(MapAt(container, 0x10000, 0x1000), 0);
+
+  request.container = 0;
+  EXPECT_EQ(ErrorOf(Kind::kSetLimits, request), 0);
+  host_.OpenContainer();
+  EXPECT_EQ(Containers()[1].limits.mapping_count, 7u);
+  request.container = 9;
+  EXPECT_EQ(ErrorOf(Kind::kSetLimits, request), ENOENT);
+  request.limits.range_count = kMaxLimitRanges + 1;
+  EXPECT_EQ(ErrorOf(Kind::kSetLimits, request), -1);
 }
 
 }  // namespace

@@ -18,8 +18,15 @@ ioas::Result<long> UnmapDma(const vfio::ContainerContext& context, const decode:
 ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
                               const decode::DecodedCall& call);
 
+// As vfio::Personality::Remove.
+ioas::Result<vfio::Removed> Remove(const vfio::ContainerContext& context,
+                                   const ioas::IovaRange& range, bool dry_run);
+
 // The refusal of a call on a container that lost its IOMMU while the call was on its way.
 inline ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {
+  if (context.container->is_revoked != 0) {
+    return ioas::Error{ENODEV, "an operator has revoked the container"};
+  }
   if (context.container->type == decode::ContainerType::kNone) {
     return ioas::Error{EINVAL, "the container has no IOMMU"};
   }

@@ -22,10 +22,9 @@ void AddCapabilities(ioas::AddressSpace& space, Chain& chain) {
       .pad = 0,
       .pgsize_bitmap = space.page_size(),
       .max_dirty_bitmap_size = kMaxBitmapSize});
-  const ioas::AddressSpaceState& state = space.state();
   chain.Add(abi::Type1InfoDmaAvail{
       .header = {.id = abi::kIommuType1InfoDmaAvail, .version = 1, .next = 0},
-      .avail = state.mapping_limit - static_cast<uint32_t>(state.mappings.size)});
+      .avail = space.MappingsLeft()});
 
   ioas::IovaRange usable[ioas::kMaxUsableRanges];
   const uint32_t count = space.UsableRanges(usable);

@@ -50,6 +50,11 @@ class Type1Personality final : public vfio::Personality {
     space.UnmapAll();
   }
 
+  ioas::Result<vfio::Removed> Remove(const vfio::ContainerContext& context,
+                                     const ioas::IovaRange& range, bool dry_run) const override {
+    return type1::Remove(context, range, dry_run);
+  }
+
   ioas::Result<long> Call(const vfio::ContainerContext& context,
                           const decode::DecodedCall& call) const override {
     switch (call.row->call) {

@@ -2,6 +2,7 @@
 #ifndef COMPAT_VFIO_CALLS_H_
 #define COMPAT_VFIO_CALLS_H_
 
+#include <cerrno>
 #include <cstdint>
 
 #include "compat/decode/decode.h"
@@ -17,6 +18,8 @@ class Host;
 ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments);
 ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments);
+
+inline constexpr ioas::Error kIsRevoked = {ENODEV, "an operator has revoked the container"};
 
 // Counts a call that nobody knows, for the summary.
 void CountUnknown(ContainerState& container, uint64_t request);

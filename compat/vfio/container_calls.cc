@@ -11,8 +11,26 @@ namespace {
 
 using decode::ContainerType;
 
+// Whether an operator lets the container have a type that there is.
+bool IsPermitted(const ContainerState& container, uint64_t type) {
+  return container.permitted_types == 0 || (container.permitted_types >> type & 1) != 0;
+}
+
+// Cuts off those of the container's groups, which were attached just now, that an operator froze.
+ioas::Status FollowHolds(Host& host, const ContainerState& container) {
+  for (uint32_t i = 0; i < host.state().group_count; ++i) {
+    if ((container.groups >> i & 1) != 0) IOAS_RETURN_IF_ERROR(host.FollowHold(i));
+  }
+  return {};
+}
+
 long CheckExtension(Host& host, const ContainerState& container, uint64_t extension) {
   const bool chosen = container.type != ContainerType::kNone;
+  // The number of a type asks for it.
+  if (!chosen && host.parts().personality->Offers(extension) &&
+      !IsPermitted(container, extension)) {
+    return 0;
+  }
   return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
 }
 
@@ -25,7 +43,7 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
   }
   const Personality& personality = *host.parts().personality;
   // The same number names an IOMMU and asks for it as an extension.
-  if (!personality.Offers(type)) {
+  if (!personality.Offers(type) || !IsPermitted(container, type)) {
     return ioas::Error{ENODEV, "no such IOMMU type is on offer"};
   }
   ioas::Result<ContainerContext> context = host.ContextFor(open);
@@ -48,6 +66,12 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
     return opened.error();
   }
   container.type = chosen;
+  if (const ioas::Status held = FollowHolds(host, container); !held.ok()) {
+    personality.Close(*context);
+    container.type = ContainerType::kNone;
+    host.platform().Detach(container.groups, open);
+    return held.error();
+  }
   events::Emit(session::EventKind::kTypeSet, container.number, {.value = type});
   return 0L;
 }
@@ -72,6 +96,8 @@ void CountUnknown(ContainerState& container, uint64_t request) {
 ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments) {
   ContainerState& container = open.state;
+  if (container.is_revoked.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return kIsRevoked;
   const decode::CallRow* row = decode::Lookup(decode::DescriptorKind::kContainer, container.type,
                                               static_cast<uint32_t>(arguments.request));
   if (row == nullptr) [[unlikely]] {

@@ -47,6 +47,13 @@ struct ContainerState {
   // SPAPR TCE: made once, kept for reuse.
   ioas::ArenaRef<ppc::SpaprState> spapr;
 
+  // What operators did to it. Revoked: it has lost its groups, and every call is ENODEV. Held: its
+  // groups are, and those that join it. A bit 1 << ContainerType for each type that SET_IOMMU may
+  // choose; 0: no limit.
+  std::atomic<uint8_t> is_revoked;
+  uint8_t is_held;
+  uint32_t permitted_types;
+
   std::atomic<uint32_t> unknown_calls;
   std::atomic<uint32_t> last_unknown_request;
 };

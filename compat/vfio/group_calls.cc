@@ -2,6 +2,7 @@
 #include "compat/abi/vfio_group.h"
 #include "compat/vfio/calls.h"
 #include "compat/vfio/host.h"
+#include "ioas/base/system_call.h"
 
 namespace compat::vfio {
 namespace {
@@ -44,6 +45,7 @@ ioas::Result<long> SetContainer(Host& host, uint32_t index, const decode::Decode
     return ioas::Error{EPERM, "a device of the group has another driver"};
   }
   ContainerState& container = *host.arena().Get(ArenaRef<ContainerState>{file.object});
+  if (container.is_revoked != 0) return kIsRevoked;
   IOAS_RETURN_IF_ERROR(host.AttachGroup(index, {container, *fd}));
   return 0L;
 }
@@ -77,6 +79,12 @@ ioas::Result<long> GetDeviceFd(Host& host, uint32_t index, const decode::Decoded
       *device, host.WithDescriptor(*host.arena().Get(group.container)));
   if (!file.ok()) return file.error();
   if (is_first) host.Thaw(index);
+  // The platform may have attached the device.
+  if (const ioas::Status held = host.FollowHold(index); !held.ok()) {
+    ioas::SystemCall(SYS_close, file->descriptor);
+    host.EndLostFiles();
+    return held.error();
+  }
   host.parts().descriptors->OnNew(file->descriptor, file->slot);
   return long{file->descriptor};
 }

@@ -177,10 +177,15 @@ class Host {
   // Sets and clears GroupErrorBits of group `index`, and has its devices follow. Fails as
   // Platform::FollowErrors does, and then changes nothing.
   ioas::Status ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) const;
+  // Devices of group `index` were attached: they are cut off again if an operator froze the group.
+  // EIO if that cannot be.
+  ioas::Status FollowHold(uint32_t index) const;
   // A device of group `index` is new to its user, or was given up: a group that an error froze
   // works again (eeh_dev_open, eeh_dev_release in arch/powerpc/kernel/eeh.c). What cannot be thawed
   // stays frozen.
   void Thaw(uint32_t index) const;
+  // The container, which has no group attached any more, loses its IOMMU.
+  void CloseIommu(const ContainerFile& container);
   // `container` with a descriptor of this process's, if it has one.
   ContainerFile WithDescriptor(ContainerState& container) const;
 
@@ -209,9 +214,6 @@ class Host {
   void EndContainerIfUnused(ContainerState& container);
   void EndGroupIfUnused(uint32_t index);
   void EndDevice(uint32_t index);
-  // The container has lost its last group: it loses its IOMMU.
-  void CloseIommu(const ContainerFile& container);
-
   ioas::Arena arena_;
   int arena_fd_;
   HostParts parts_;

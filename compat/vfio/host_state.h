@@ -72,6 +72,9 @@ struct HostState {
   ioas::ArenaRef<ContainerState> containers;
   uint32_t containers_opened;
   ioas::ArenaRef<ppc::RegisteredMemoryState> registered_memory;  // made by the first that needs it
+  // What containers that are opened begin with.
+  ioas::MappingLimits limits;
+  uint32_t permitted_types;
   int32_t turns;  // how often a group was put into a container
 
   // The last kMaxContainerRecords containers that ended: record i is at i % kMaxContainerRecords.

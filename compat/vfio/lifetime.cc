@@ -4,9 +4,8 @@
 // container.
 #include <unistd.h>
 
-#include <bit>
-
 #include <algorithm>
+#include <bit>
 
 #include "compat/events/events.h"
 #include "compat/vfio/host.h"
@@ -95,6 +94,14 @@ ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
   container->groups = 0;
   container->opener = static_cast<uint32_t>(ioas::SystemCall(SYS_getpid));
   container->type = decode::ContainerType::kNone;
+  container->is_revoked = 0;
+  container->is_held = 0;
+  container->permitted_types = state_->permitted_types;
+  {
+    ioas::AddressSpace space(arena_, container->space);
+    ioas::AddressSpace::Lock lock(space);
+    space.SetLimits(state_->limits);
+  }
   container->unknown_calls = 0;
   container->last_unknown_request = 0;
   return ref;
@@ -143,7 +150,12 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   container.state.groups |= group;
   events::Emit(session::EventKind::kGroupAttached, container.state.number,
                {.value = state_->groups[index].number});
-  return {};
+  if (container.state.is_held != 0) {
+    platform().ErrorsOf(index).bits.fetch_or(ioas::kContainerHeld);
+  }
+  const ioas::Status held = has_iommu ? FollowHold(index) : ioas::Status();
+  if (!held.ok()) DetachGroup(index);
+  return held;
 }
 
 void Host::DetachGroup(uint32_t index) {
@@ -152,7 +164,7 @@ void Host::DetachGroup(uint32_t index) {
   const ContainerFile open = WithDescriptor(container);
   platform().Detach(uint64_t{1} << index, open);
   group.container = {};
-  platform().ErrorsOf(index).bits = 0;
+  platform().ErrorsOf(index).bits.fetch_and(ioas::kGroupHeld);
   // Nothing is attached any more, so nothing can fail.
   (void)platform().FollowErrors(index);
   container.groups &= ~(uint64_t{1} << index);
@@ -193,6 +205,11 @@ ioas::Status Host::ChangeErrors(uint32_t index, uint32_t set, uint32_t cleared) 
 void Host::Thaw(uint32_t index) const {
   constexpr uint32_t kStopped = ioas::kFrozen | ioas::kInReset;
   if (platform().ErrorsOf(index).has(kStopped)) (void)ChangeErrors(index, 0, kStopped);
+}
+
+ioas::Status Host::FollowHold(uint32_t index) const {
+  return platform().ErrorsOf(index).has(ioas::kHeld) ? platform().FollowErrors(index)
+                                                     : ioas::Status();
 }
 
 void Host::CloseIommu(const ContainerFile& container) {

@@ -26,6 +26,12 @@ struct ContainerContext {
   ioas::AddressSpace space() const { return {*arena, container->space, backend, handle}; }
 };
 
+// Mappings that were unmapped.
+struct Removed {
+  uint64_t mappings;
+  uint64_t bytes;
+};
+
 // Has no state of its own: all of it lies in the container. The counterpart of the kernel's struct
 // vfio_iommu_driver_ops (drivers/vfio/vfio.h).
 class Personality {
@@ -51,6 +57,12 @@ class Personality {
   virtual ioas::Status Open(const ContainerContext& context, decode::ContainerType type) const = 0;
   // The container loses its IOMMU: unmaps all. The address space's lock is held.
   virtual void Close(const ContainerContext& context) const = 0;
+
+  // Unmaps for an operator, and not for the program, what lies in `range`; with `dry_run`, only
+  // says what that would be. EINVAL, and nothing changes, if a mapping lies there in part;
+  // otherwise fails as ioas::AddressSpace's functions do. The address space's lock is held.
+  virtual ioas::Result<Removed> Remove(const ContainerContext& context,
+                                       const ioas::IovaRange& range, bool dry_run) const = 0;
 
   // Whether the calling process may make calls on the container, asked before a call that it does
   // not have. Call asks by itself.

@@ -36,7 +36,8 @@ struct ContainerFile {
 
 // Where a backend finds the container's address space.
 inline ioas::IoasHandle HandleOf(const ContainerFile& container) {
-  return {container.descriptor, container.state.ioas, &container.state.tables, &container.state.registry};
+  return {container.descriptor, container.state.ioas, &container.state.tables,
+          &container.state.registry};
 }
 
 // All functions but those for a device's calls and memory need the host's lock. Groups and devices
@@ -83,8 +84,8 @@ class Platform {
   // option behind the name that is not known (vfio_pci_core_match).
   virtual ioas::Result<uint32_t> FindDevice(uint32_t group, std::string_view name) = 0;
 
-  // Writes the name of `device` to `name`: a PCI address, or a mediated device's name; cut off where
-  // `name` ends, with a zero.
+  // Writes the name of `device` to `name`: a PCI address, or a mediated device's name; cut off
+  // where `name` ends, with a zero.
   virtual void NameDevice(uint32_t device, std::span<char> name) const = 0;
 
   // --- DMA ---

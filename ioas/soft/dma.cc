@@ -74,8 +74,10 @@ Status SoftDmaPort::Transfer(std::span<const DmaSegment> segments, std::byte* bu
   if (!PciConfig(&device_->config).bus_master()) {
     return Fail({cursor.iova(), FaultReason::kBusMasterOff}, access);
   }
-  if (host_->errors_of(*device_).has(kDmaFrozen)) {
-    return Fail({cursor.iova(), FaultReason::kFrozen}, access);
+  const GroupErrors& errors = host_->errors_of(*device_);
+  if (errors.has(kDmaBlocked)) {
+    const bool is_error = errors.has(kDmaFrozen);
+    return Fail({cursor.iova(), is_error ? FaultReason::kFrozen : FaultReason::kHeld}, access);
   }
   if (!device_->space) return Fail({cursor.iova(), FaultReason::kBlocked}, access);
   AddressSpace space(*arena_, device_->space);
@@ -141,8 +143,11 @@ uint64_t SoftDmaPort::BytesBeforeRefused(uint64_t iova) const {
 
 Status SoftDmaPort::Fail(const Fault& fault, Access access) {
   host_->faults().Record({fault.iova, device_->address.number(), access, fault.reason, 1});
-  // A device that may not use the bus does nothing that the bus could find wrong.
-  if (fault.reason != FaultReason::kBusMasterOff) host_->errors_of(*device_).OnFault();
+  // A device that may not use the bus does nothing that the bus could find wrong, and what an
+  // operator does to a group is no error of it.
+  const bool is_error =
+      fault.reason != FaultReason::kBusMasterOff && fault.reason != FaultReason::kHeld;
+  if (is_error) host_->errors_of(*device_).OnFault();
   return Error{EFAULT, Describe(fault.reason)};
 }
 

@@ -28,6 +28,8 @@ const char* Describe(FaultReason reason) {
       return "the device is not attached to an address space";
     case FaultReason::kFrozen:
       return "an error has frozen the device's group";
+    case FaultReason::kHeld:
+      return "an operator has frozen the device's group";
   }
   return "unknown";
 }

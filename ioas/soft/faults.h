@@ -21,6 +21,7 @@ enum class FaultReason : uint32_t {
   kBusMasterOff,  // the device's command register forbids it DMA
   kBlocked,       // the device is not attached to an address space
   kFrozen,        // an error froze the device's group
+  kHeld,          // an operator froze it
 };
 
 // A short description in the form that fits behind "DMA fault: ", a string literal.
