@@ -128,6 +128,17 @@ void EventLog::Stop() {
     is_stopped_ = true;
   }
   arrived_.notify_all();
+  stopped_.notify_all();
+}
+
+void EventLog::WaitForStop(std::chrono::steady_clock::time_point time) {
+  std::unique_lock lock(mutex_);
+  stopped_.wait_until(lock, time, [&] { return is_stopped_; });
+}
+
+bool EventLog::is_stopped() const {
+  const std::lock_guard lock(mutex_);
+  return is_stopped_;
 }
 
 }  // namespace tools::daemon

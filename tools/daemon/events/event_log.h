@@ -4,6 +4,7 @@
 #ifndef TOOLS_DAEMON_EVENTS_EVENT_LOG_H_
 #define TOOLS_DAEMON_EVENTS_EVENT_LOG_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -134,8 +135,11 @@ class EventLog {
   // Waits until there is an event beyond number `seen`, or Stop() was called. Returns the newest
   // event's number.
   uint64_t WaitBeyond(uint64_t seen);
+  // Waits until `time`, or until Stop() was called.
+  void WaitForStop(std::chrono::steady_clock::time_point time);
   // Ends all waiting, for good.
   void Stop();
+  bool is_stopped() const;
 
  private:
   const LoggedEvent& At(uint64_t sequence) const { return ring_[sequence % ring_.size()]; }
@@ -144,6 +148,7 @@ class EventLog {
 
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
+  std::condition_variable stopped_;
   std::vector<LoggedEvent> ring_;
   uint64_t newest_ = 0;
   std::set<Reader*> readers_;

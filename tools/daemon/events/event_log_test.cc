@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -159,6 +160,8 @@ TEST(EventLogTest, WaitingEndsWithAnEventAndWithStop) {
   std::thread stopper([&log] { log.Stop(); });
   EXPECT_EQ(log.WaitBeyond(1), 1u);
   stopper.join();
+  EXPECT_TRUE(log.is_stopped());
+  log.WaitForStop(std::chrono::steady_clock::time_point::max());
 }
 
 TEST(EventLogTest, WritersAndReadersAtOnceLoseNothingThatIsNotCounted) {

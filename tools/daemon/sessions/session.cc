@@ -51,7 +51,13 @@ absl::Status Refused(const SessionIdentity& identity, int error,
     if (const std::string text = Printable(refusal->reason); !text.empty()) reason = text;
   }
   const char* name = strerrorname_np(error);
-  return Error(CodeOf(error), "SESSION_REFUSED",
+  // Dirty tracking says so of somebody else's.
+  const auto& header = *reinterpret_cast<const channel::MessageHeader*>(packet.data());
+  const bool is_tracked =
+      error == EBUSY &&
+      header.kind == (static_cast<uint16_t>(channel::Kind::kDirty) | channel::kAnswerBit);
+  return Error(is_tracked ? absl::StatusCode::kFailedPrecondition : CodeOf(error),
+               "SESSION_REFUSED",
                absl::StrCat(reason, " (", name == nullptr ? std::to_string(error) : name, ")"),
                {{"session", SessionName(identity.id)}, {"errno", std::to_string(error)}});
 }

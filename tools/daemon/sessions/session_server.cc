@@ -59,11 +59,12 @@ void SayGoodbye(int socket, const std::string& reason) {
 }  // namespace
 
 SessionServer::SessionServer(UniqueFd listener, Registry& registry, EventLog& log,
-                             SessionBounds bounds)
+                             SessionBounds bounds, UserOf user_of)
     : listener_(std::move(listener)),
       registry_(registry),
       log_(log),
       bounds_(bounds),
+      user_of_(std::move(user_of)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       last_number_(kFirstConnection),
@@ -228,7 +229,7 @@ std::optional<std::string> SessionServer::TakeHello(uint64_t number,
   SessionIdentity identity = {.id = hello->session,
                               .host = hello->host,
                               .pid = connection.pid,
-                              .uid = connection.uid,
+                              .uid = user_of_(connection.uid),
                               .backend = hello->backend,
                               .start_time = hello->start_time,
                               .command = Printable(hello->command)};

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,9 +30,14 @@ struct SessionBounds {
 
 class SessionServer {
  public:
+  // Whose the sessions of a user's processes are.
+  using UserOf = std::function<uint32_t(uint32_t uid)>;
+
   // Serves `listener`, a SOCK_SEQPACKET socket that listens, until it is destroyed. `registry` and
   // `log` outlive it.
-  SessionServer(UniqueFd listener, Registry& registry, EventLog& log, SessionBounds bounds = {});
+  SessionServer(
+      UniqueFd listener, Registry& registry, EventLog& log, SessionBounds bounds = {},
+      UserOf user_of = [](uint32_t uid) { return uid; });
   // Ends all sessions: programs look for the next daemon.
   ~SessionServer();
   SessionServer(const SessionServer&) = delete;
@@ -68,6 +74,7 @@ class SessionServer {
   Registry& registry_;
   EventLog& log_;
   const SessionBounds bounds_;
+  const UserOf user_of_;
   const UniqueFd epoll_;
   const UniqueFd stop_;
   AnswerTimer timer_;

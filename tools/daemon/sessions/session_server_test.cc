@@ -41,6 +41,13 @@ TEST(SessionServerTest, AProgramIsASessionUntilItEnds) {
   EXPECT_EQ(server.registry().Find(0x1234), nullptr);
 }
 
+TEST(SessionServerTest, AProcessMayBelongToAnotherUser) {
+  TestServer server({}, [](uint32_t uid) { return uid + 1000; });
+  FakeProgram program(1, FakeModel());
+  program.Connect(server.path());
+  EXPECT_EQ(server.Await(1)->identity().uid, getuid() + 1000);
+}
+
 TEST(SessionServerTest, SessionsAreListedByTheirIds) {
   TestServer server;
   std::vector<std::unique_ptr<FakeProgram>> programs;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "tools/daemon/events/event_log.h"
 #include "tools/daemon/sessions/registry.h"
@@ -18,12 +19,15 @@ namespace tools::daemon {
 
 class TestServer {
  public:
-  explicit TestServer(SessionBounds bounds = {})
+  explicit TestServer(
+      SessionBounds bounds = {}, SessionServer::UserOf user_of = [](uint32_t uid) { return uid; })
       : folder_(MakeFolder()),
         registry_(log_),
-        server_(*ListenAt(path(), SOCK_SEQPACKET, 0600), registry_, log_, bounds) {}
+        server_(*ListenAt(path(), SOCK_SEQPACKET, 0600), registry_, log_, bounds,
+                std::move(user_of)) {}
   ~TestServer() { std::filesystem::remove_all(folder_); }
 
+  const std::string& folder() const { return folder_; }
   std::string path() const { return folder_ + "/session.sock"; }
   Registry& registry() { return registry_; }
   EventLog& log() { return log_; }

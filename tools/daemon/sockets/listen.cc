@@ -48,8 +48,12 @@ absl::StatusOr<UniqueFd> ListenAt(const std::string& path, int type, mode_t mode
                                                    sizeof(address.sun_path) - 1, " bytes"));
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  std::error_code made;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), made);
+  std::error_code failed;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty() && std::filesystem::create_directories(folder, failed)) {
+    // Whatever the umask.
+    chmod(folder.c_str(), 0755);
+  }
   if (absl::Status removed = RemoveStale(address, type); !removed.ok()) return removed;
 
   UniqueFd listener(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -21,12 +21,15 @@ class ListenTest : public testing::Test {
 
 TEST_F(ListenTest, TheSocketHasItsModeAndItsFolderIsMade) {
   const std::string path = folder_ + "/a/b/socket";
+  umask(077);
   const auto listener = ListenAt(path, SOCK_SEQPACKET, 0666);
   ASSERT_TRUE(listener.ok()) << listener.status();
   struct stat status {};
   ASSERT_EQ(stat(path.c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
   EXPECT_EQ(status.st_mode & 07777, 0666u);
+  ASSERT_EQ(stat((folder_ + "/a/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0755u);
 }
 
 TEST_F(ListenTest, ASocketThatNobodyListensOnIsReplaced) {
