@@ -19,8 +19,9 @@ namespace {
 
 namespace v1 = vfio::compat::v1;
 
-// What Session ids are made of.
+// Digits of Session.id.
 constexpr size_t kIdLength = 16;
+constexpr size_t kLeastBeginning = 4;
 
 bool IsPath(const std::string& host) { return host.rfind("unix:", 0) == 0; }
 
@@ -73,8 +74,9 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-bool Means(const std::string& text, const v1::Session& session) {
-  return text == std::to_string(session.pid()) || session.id().rfind(text, 0) == 0;
+// Whether `text` is the beginning of an id: long enough not to be taken for a process id.
+bool IsBeginning(const std::string& text, const v1::Session& session) {
+  return text.size() >= kLeastBeginning && session.id().rfind(text, 0) == 0;
 }
 
 }  // namespace
@@ -123,7 +125,11 @@ Failure Client::FindSession(const std::string& text, std::string& id) const {
         Call<v1::Sessions>(&v1::Sessions::Stub::ListSessions, request, &response);
     if (!status.ok()) return Explain("sessions", status);
     for (const v1::Session& session : response.sessions()) {
-      if (Means(text, session)) found.push_back(session.id());
+      if (text == std::to_string(session.pid())) {
+        id = session.id();
+        return {};
+      }
+      if (IsBeginning(text, session)) found.push_back(session.id());
     }
   } while (!response.next_page_token().empty());
   if (found.size() == 1) {

@@ -58,7 +58,8 @@ class Client {
   // Gives a call its time limit.
   void SetDeadline(grpc::ClientContext& context) const;
 
-  // Turns an id, the beginning of one or a process id into the id of the one session that it means.
+  // Turns an id, its first four digits or more, or a process id, which goes first, into the id of
+  // the one session that it means.
   Failure FindSession(const std::string& text, std::string& id) const;
   // The session, whole.
   Failure GetSession(const std::string& id, vfio::compat::v1::Session& session) const;
