@@ -50,7 +50,10 @@ void Acceptor::Accept() {
     return;
   }
   const absl::StatusOr<int> fd = peers_.Admit(socket, *std::move(peer));
-  if (!fd.ok()) return refused_(std::string(fd.status().message()));
+  if (!fd.ok()) {
+    const std::string why(fd.status().message());
+    return refused_(why);
+  }
   grpc::AddInsecureChannelFromFd(&server_, *fd);
 }
 

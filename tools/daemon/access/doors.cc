@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<Doors>> Doors::Prepare(DoorOptions options) {
   const absl::StatusOr<std::optional<gid_t>> readers = FindReaders(options.readers_group);
   if (!readers.ok()) return readers.status();
   std::unique_ptr<Doors> doors(new Doors(std::move(options), *std::move(credentials), *readers));
-  const absl::Status policy = doors->Reload();
+  absl::Status policy = doors->Reload();
   if (!policy.ok()) return policy;
   return doors;
 }
@@ -63,8 +63,7 @@ void Doors::Open(grpc::Server& server) {
 absl::Status Doors::Reload() {
   if (network_.policy.empty()) return absl::OkStatus();
   const absl::Status status = policy_.Load();
-  if (status.ok()) return status;
-  return absl::InvalidArgumentError(status.message());
+  return status.ok() ? absl::OkStatus() : absl::InvalidArgumentError(status.message());
 }
 
 }  // namespace tools::daemon

@@ -16,7 +16,7 @@ namespace {
 std::string NewId() {
   uint64_t number = 0;
   // Cannot fail for so few bytes once the system has started.
-  static_cast<void>(getrandom(&number, sizeof(number), 0));
+  (void)!getrandom(&number, sizeof(number), 0);
   std::array<char, 17> text{};
   std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
   return text.data();

@@ -86,6 +86,9 @@ class Clients {
   // Ends them all. There must be no leases any more.
   ~Clients();
 
+  // Whether clients become sessions.
+  bool has_control() const { return !options_.process.control.empty(); }
+
   // Starts a client; its host is there when this returns. kResourceExhausted if the caller, or all
   // of them, have too many; kUnavailable.
   absl::StatusOr<ClientInfo> Open(const ClientOwner& owner, const ClientSettings& settings);
@@ -113,7 +116,7 @@ class Clients {
   void FreeSlot(size_t slot);
   absl::StatusOr<std::unique_ptr<Process>> Start(const ClientSettings& settings, size_t slot);
   absl::StatusOr<ClientMap::iterator> Find(const std::string& caller, const std::string& id);
-  void End(std::unique_lock<std::mutex>& lock, ClientMap::iterator client);
+  void End(std::unique_lock<std::mutex>& lock, ClientMap::iterator found);
   void Keep();
   // Ends what was not used for its idle time. Returns when to look again.
   Clock::time_point EndIdle(std::unique_lock<std::mutex>& lock);

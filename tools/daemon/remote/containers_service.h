@@ -2,25 +2,23 @@
 #ifndef TOOLS_DAEMON_REMOTE_CONTAINERS_SERVICE_H_
 #define TOOLS_DAEMON_REMOTE_CONTAINERS_SERVICE_H_
 
-#include <functional>
-#include <string>
-#include <utility>
+#include <sys/types.h>
 
-#include "tools/daemon/access/caller.h"
+#include <string>
+
+#include "tools/daemon/access/guard.h"
 #include "tools/daemon/remote/clients.h"
+#include "tools/daemon/services/replay_cache.h"
+#include "tools/daemon/sessions/registry.h"
 #include "vfio/compat/v1/containers.grpc.pb.h"
 
 namespace tools::daemon::remote {
 
 class ContainersService final : public vfio::compat::v1::Containers::Service {
  public:
-  // Waits a second at most for the session (Session.id) that a process becomes; empty if there is
-  // none.
-  using FindSession = std::function<std::string(pid_t)>;
-
-  // All outlive it.
-  ContainersService(const CallerResolver& resolver, Clients& clients, FindSession find_session)
-      : resolver_(resolver), clients_(clients), find_session_(std::move(find_session)) {}
+  // All outlive it. `registry` is where the processes become sessions.
+  ContainersService(Guard& guard, ReplayCache& replays, const Registry& registry, Clients& clients)
+      : guard_(guard), replays_(replays), registry_(registry), clients_(clients) {}
 
   grpc::Status OpenClient(grpc::ServerContext* context,
                           const vfio::compat::v1::OpenClientRequest* request,
@@ -36,9 +34,18 @@ class ContainersService final : public vfio::compat::v1::Containers::Service {
                                              vfio::compat::v1::CallRequest>* stream) override;
 
  private:
-  const CallerResolver& resolver_;
+  absl::Status Open(const Caller& caller, const vfio::compat::v1::OpenClientRequest& request,
+                    vfio::compat::v1::Client& response);
+  absl::Status MakeCalls(const Caller& caller, grpc::ServerContext& context,
+                         grpc::ServerReaderWriter<vfio::compat::v1::CallResponse,
+                                                  vfio::compat::v1::CallRequest>& stream);
+  // Session.id of a process; empty if it is none.
+  std::string SessionOf(pid_t pid) const;
+
+  Guard& guard_;
+  ReplayCache& replays_;
+  const Registry& registry_;
   Clients& clients_;
-  const FindSession find_session_;
 };
 
 }  // namespace tools::daemon::remote

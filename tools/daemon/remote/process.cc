@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "compat/settings/environment.h"
 #include "tools/daemon/errors/errors.h"
 
@@ -26,7 +27,7 @@ constexpr int kAside = 64;
 
 absl::Status Lacks(absl::string_view what) {
   return Error(absl::StatusCode::kUnavailable, "CLIENT_NOT_STARTED",
-               std::string(what) + ": " + std::strerror(errno));
+               absl::StrCat(what, ": ", std::strerror(errno)));
 }
 
 absl::Status Ended(absl::string_view how) {
@@ -129,9 +130,9 @@ std::vector<std::string> EnvironmentFor(const ProcessOptions& options,
   settings.backend = compat::settings::Backend::kSoft;
   // A client could fill the daemon's log otherwise.
   settings.log_level = compat::settings::LogLevel::kError;
+  settings.control = options.control;
   std::vector<std::string> environment = compat::settings::ToEnvironment(settings);
   environment.push_back("LD_PRELOAD=" + options.library);
-  if (!options.control.empty()) environment.push_back("VFIO_COMPAT_CONTROL=" + options.control);
   return environment;
 }
 
