@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Each returns what the system call of its name does, -1 with errno if it fails. */
-struct vconf_calls {
+struct VconfCalls {
 	int (*open)(const char *path);
 	int (*close)(int fd);
 	int (*dup)(int fd);
@@ -25,12 +25,12 @@ struct vconf_calls {
 	void (*read)(uint64_t address, void *bytes, size_t size);
 	void (*unmap)(uint64_t address, uint64_t size);
 	/* Nonzero: the calls are a child's from now on, until end_fork. 0: a child has made its own. */
-	int (*fork)(void);
-	void (*end_fork)(void);
+	int (*fork)();
+	void (*end_fork)();
 };
 
 /* Runs a script and prints what its calls return. Returns the exit status. */
-int vconf_run(const char *script, const struct vconf_calls *calls);
+int vconf_run(const char *script, const struct VconfCalls *calls);
 
 #ifdef __cplusplus
 }

@@ -169,11 +169,11 @@ void EndFork() {
 
 }  // namespace
 
-const vconf_calls& RemoteCalls(const std::shared_ptr<grpc::Channel>& channel,
-                               const std::string& container) {
+const VconfCalls& RemoteCalls(const std::shared_ptr<grpc::Channel>& channel,
+                              const std::string& container) {
   // As long as the process: the daemon ends the client when it is not used any more.
   g_remote = new Remote(channel, container);
-  static constexpr vconf_calls kCalls = {
+  static constexpr VconfCalls kCalls = {
       .open = Open,
       .close = Close,
       .dup = Dup,

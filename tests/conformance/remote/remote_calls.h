@@ -14,7 +14,7 @@ namespace tests::conformance {
 // Opens a client with one device at 0000:00:03.0 in group 7, whose containers are of `container`'s
 // types, and gives the calls that it makes. There is one in a process. A daemon that fails ends the
 // process, with what it said.
-const vconf_calls& RemoteCalls(const std::shared_ptr<grpc::Channel>& channel,
+const VconfCalls& RemoteCalls(const std::shared_ptr<grpc::Channel>& channel,
                                const std::string& container);
 
 }  // namespace tests::conformance
