@@ -34,8 +34,7 @@ void Describe(const ClientInfo& client, const std::string& session, ClientMessag
   const auto since = client.start_time.time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
   message.mutable_start_time()->set_seconds(seconds.count());
-  message.mutable_start_time()->set_nanos(
-      static_cast<int32_t>(
+  message.mutable_start_time()->set_nanos(static_cast<int32_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count()));
 }
 
