@@ -21,8 +21,8 @@ ioas::Result<uint64_t> PlaceWindow(ioas::AddressSpace& space, const WindowReques
 
 namespace {
 
-// No IOMMU translates more, and no platform's table resolves more.
-constexpr int kMaxSizeShift = 55;
+// No platform's table resolves more.
+constexpr int kMaxSizeShift = 54;
 // Room for an address space.
 constexpr size_t kArenaSize = size_t{1} << 20;
 

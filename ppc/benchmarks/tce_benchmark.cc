@@ -5,6 +5,8 @@
 //   one    a page at a time, each at a place of its own
 //   run    512 pages in one call; times are by page
 //
+// And what a window's table takes in memory, by page that was mapped, if all are or one in so many.
+//
 // Type 1 faults its memory in at each mapping, which is a system call; a window's was when it was
 // registered. Goals: 100 ns for one TCE in the model, 10 ns each in a run.
 #include <benchmark/benchmark.h>
@@ -31,6 +33,7 @@ using compat::soft::TestHost;
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kRun = 512;
 constexpr uint64_t kPages = 4096;  // that are used, one after the other
+constexpr uint64_t kWindowPages = 1 << 19;
 constexpr uint32_t kBoth = abi::kDmaMapFlagRead | abi::kDmaMapFlagWrite;
 
 [[noreturn]] void Fail(const char* what) {
@@ -126,14 +129,15 @@ class Model {
         process_(*processes_.Register()) {}
 
   void AddWindow() {
-    if (!space_.AddWindow(0, 0, 1 << 19, 12, process_).ok()) Fail("no window");
+    if (!space_.AddWindow(0, 0, kWindowPages, 12, process_).ok()) Fail("no window");
   }
+  size_t bytes() const { return arena_.bytes_in_use(); }
   void MapTces(uint64_t page, uint64_t pages) {
     const ioas::AddressSpace::Lock lock(space_);
     NoSink nobody;
     const ioas::PageRun run = {
         .iovas = Iovas(page, pages),
-        .user_address = world_.memory() + page * kPage,
+        .user_address = world_.memory() + page % kPages * kPage,
         .access = kBoth,
         .pin = ioas::PinnedMemory{{world_.memory(), world_.memory() + kPages * kPage - 1}, 0}};
     if (!space_.MapRun(0, run, nobody).ok()) Fail("a run was refused");
@@ -211,6 +215,19 @@ void Call(benchmark::State& state, uint32_t type) {
       [&](uint64_t page, uint64_t pages) { world.Unmap(page, pages); });
 }
 
+void MemoryOfWindows(benchmark::State& state) {
+  const auto step = static_cast<uint64_t>(state.range(0));
+  for (auto _ : state) {
+    Model model;
+    model.AddWindow();
+    const size_t before = model.bytes();
+    uint64_t mapped = 0;
+    for (; mapped * step < kWindowPages; ++mapped) model.MapTces(mapped * step, 1);
+    state.counters["bytes_by_page"] =
+        static_cast<double>(model.bytes() - before) / static_cast<double>(mapped);
+  }
+}
+
 void Arguments(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"pages", "unmap"});
   for (const int64_t pages : {int64_t{1}, static_cast<int64_t>(kRun)}) {
@@ -220,6 +237,7 @@ void Arguments(benchmark::internal::Benchmark* benchmark) {
 
 BENCHMARK(ModelOfWindows)->Apply(Arguments);
 BENCHMARK(ModelOfType1)->Apply(Arguments);
+BENCHMARK(MemoryOfWindows)->ArgName("one_in")->Arg(1)->Arg(64)->Arg(512)->Iterations(1);
 BENCHMARK_CAPTURE(Call, spapr_v2, uint32_t{abi::kSpaprTceV2Iommu})->Apply(Arguments);
 BENCHMARK_CAPTURE(Call, type1_v2, uint32_t{abi::kType1v2Iommu})->Apply(Arguments);
 
