@@ -26,6 +26,7 @@ uint32_t Forget(int fd) {
 // Closes what is not hidden of [first, last], in as few calls as that takes.
 int CloseVisible(unsigned first, unsigned last, int flags) {
   const auto close_range = Next<"close_range", int(unsigned, unsigned, int)>();
+  const ioas::soft::HidingLock lock;
   const unsigned searched = std::min(last, kMaxDescriptors - 1);
   unsigned start = first;
   for (unsigned fd = first; fd <= searched; ++fd) {

@@ -21,6 +21,10 @@ constexpr uint64_t kReserve = 1024;
 // A bit for each descriptor number.
 std::atomic<uint64_t> hidden[kNumbers / kBits];
 
+std::atomic<bool> hiding{false};
+// How often to let others run before a lock is taken for lost.
+constexpr int kPatience = 1000;
+
 int LowestHiddenNumber() {
   rlimit64 limit = {1024, 1024};
   SystemCall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
@@ -30,7 +34,19 @@ int LowestHiddenNumber() {
 
 }  // namespace
 
+HidingLock::HidingLock() : held_(!hiding.exchange(true, std::memory_order_acquire)) {
+  for (int i = 0; i < kPatience && !held_; ++i) {
+    SystemCall(SYS_sched_yield);
+    held_ = !hiding.exchange(true, std::memory_order_acquire);
+  }
+}
+
+HidingLock::~HidingLock() {
+  if (held_) hiding.store(false, std::memory_order_release);
+}
+
 Result<int> HideDuplicate(int fd) {
+  const HidingLock lock;
   const long number = SystemCall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LowestHiddenNumber());
   if (number == -EBADF) return Error{EBADF, "the descriptor is not open"};
   if (number < 0) return Error{EMFILE, "no descriptor number is free"};

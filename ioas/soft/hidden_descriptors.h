@@ -20,6 +20,20 @@ void CloseHidden(int fd);
 // Whether `fd` is a hidden descriptor. Cheap: one load.
 bool IsHidden(int fd);
 
+// Keeps other threads from hiding descriptors as long as it lives: for those who close all that are
+// not hidden. Waits for them for a moment only, since a forked child may lack the thread that it
+// would wait for.
+class [[nodiscard]] HidingLock {
+ public:
+  HidingLock();
+  ~HidingLock();
+  HidingLock(const HidingLock&) = delete;
+  HidingLock& operator=(const HidingLock&) = delete;
+
+ private:
+  bool held_;
+};
+
 }  // namespace ioas::soft
 
 #endif  // IOAS_SOFT_HIDDEN_DESCRIPTORS_H_
