@@ -61,6 +61,16 @@ ioas::Result<compat::vfio::Removed> ContainerPersonality::Remove(const Container
   return Of(context.container->type).Remove(context, range, dry_run);
 }
 
+ioas::Status ContainerPersonality::TrackDirty(const ContainerContext& context, bool track,
+                                              bool dry_run) const {
+  return Of(context.container->type).TrackDirty(context, track, dry_run);
+}
+
+ioas::Result<compat::vfio::DirtyPages> ContainerPersonality::ReadDirty(
+    const ContainerContext& context, const ioas::IovaRange& range, std::span<uint64_t> bits) const {
+  return Of(context.container->type).ReadDirty(context, range, bits);
+}
+
 ioas::Status ContainerPersonality::CheckCaller(const ContainerContext& context) const {
   return Of(context.container->type).CheckCaller(context);
 }

@@ -27,6 +27,11 @@ class ContainerPersonality final : public compat::vfio::Personality {
   ioas::Result<compat::vfio::Removed> Remove(const compat::vfio::ContainerContext& context,
                                              const ioas::IovaRange& range,
                                              bool dry_run) const override;
+  ioas::Status TrackDirty(const compat::vfio::ContainerContext& context, bool track,
+                          bool dry_run) const override;
+  ioas::Result<compat::vfio::DirtyPages> ReadDirty(const compat::vfio::ContainerContext& context,
+                                                   const ioas::IovaRange& range,
+                                                   std::span<uint64_t> bits) const override;
   ioas::Status CheckCaller(const compat::vfio::ContainerContext& context) const override;
   ioas::Result<long> Call(const compat::vfio::ContainerContext& context,
                           const compat::decode::DecodedCall& call) const override;

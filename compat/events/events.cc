@@ -3,7 +3,7 @@
 namespace compat::events {
 namespace {
 
-std::atomic<Ring*> the_ring{nullptr};
+std::atomic<Rings*> the_rings{nullptr};
 
 }  // namespace
 
@@ -11,34 +11,35 @@ namespace internal {
 
 std::atomic<uint32_t> wanted{0};
 
-}  // namespace internal
-
-void Push(session::EventKind kind, uint32_t container, const Details& details) {
-  Ring* const ring = the_ring.load(std::memory_order_acquire);
-  if (ring == nullptr) return;
-  ring->Push({.kind = static_cast<uint16_t>(kind),
-              .access = static_cast<uint16_t>(details.access),
-              .container = container,
-              .first = details.first,
-              .last = details.last,
-              .value = details.value});
+void Push(session::EventKind kind, uint32_t container, uint32_t access, uint64_t first,
+          uint64_t last, uint64_t value) {
+  Rings* const rings = the_rings.load(std::memory_order_acquire);
+  if (rings == nullptr) return;
+  rings->Push({.kind = static_cast<uint16_t>(kind),
+               .access = static_cast<uint16_t>(access),
+               .container = container,
+               .first = first,
+               .last = last,
+               .value = value});
 }
 
+}  // namespace internal
+
 bool Watch(uint32_t kinds, int wake) {
-  if (kinds != 0 && TheRing() == nullptr) {
-    Ring* const made = Ring::Make(wake);
+  if (kinds != 0 && TheRings() == nullptr) {
+    Rings* const made = Rings::Make(wake);
     if (made == nullptr) return false;
-    the_ring.store(made, std::memory_order_release);
+    the_rings.store(made, std::memory_order_release);
   }
   internal::wanted.store(kinds, std::memory_order_relaxed);
   return true;
 }
 
-Ring* TheRing() { return the_ring.load(std::memory_order_acquire); }
+Rings* TheRings() { return the_rings.load(std::memory_order_acquire); }
 
 void AfterForkInChild() {
   internal::wanted.store(0, std::memory_order_relaxed);
-  Ring::Unmake(the_ring.exchange(nullptr));
+  Rings::Unmake(the_rings.exchange(nullptr));
 }
 
 }  // namespace compat::events

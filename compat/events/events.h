@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "compat/events/ring.h"
+#include "compat/events/rings.h"
 #include "compat/session/channel.h"
 
 namespace compat::events {
@@ -31,23 +31,29 @@ struct Details {
   uint32_t access = 0;
 };
 
-// Adds to the ring, without asking who wants it.
-void Push(session::EventKind kind, uint32_t container, const Details& details);
+namespace internal {
 
-// Something has happened in `container`, a number; 0: in none.
+// Adds an event without asking who wants it.
+void Push(session::EventKind kind, uint32_t container, uint32_t access, uint64_t first,
+          uint64_t last, uint64_t value);
+
+}  // namespace internal
+
+// Something has happened in `container`, a number, whose address space's lock is held; 0: in none.
 inline void Emit(session::EventKind kind, uint32_t container, const Details& details = {}) {
-  if (IsWanted(kind)) [[unlikely]]
-    Push(kind, container, details);
+  if (IsWanted(kind)) [[unlikely]] {
+    internal::Push(kind, container, details.access, details.first, details.last, details.value);
+  }
 }
 
 // --- For the one thread that reads ---
 
-// Has events of `kinds` (as internal::wanted) put into the ring from now on; 0: none any more. The
-// ring is made at the first call that wants any, with `wake` (see Ring::Make), and stays. Returns
+// Has events of `kinds` (as internal::wanted) put into rings from now on; 0: none any more. The
+// rings are made at the first call that wants any, with `wake` (see Rings::Make), and stay. Returns
 // false, and nothing has changed, if there is no memory.
 bool Watch(uint32_t kinds, int wake);
-// The ring; null before Watch has made it.
-Ring* TheRing();
+// Null before Watch has made them.
+Rings* TheRings();
 
 // To be called in a forked child, which has one thread: nobody watches it yet.
 void AfterForkInChild();

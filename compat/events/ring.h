@@ -1,4 +1,4 @@
-// The ring of events: what a program's calls write, and one thread reads.
+// A ring of events: what a program's calls write, and one thread reads.
 #ifndef COMPAT_EVENTS_RING_H_
 #define COMPAT_EVENTS_RING_H_
 
@@ -11,45 +11,61 @@
 
 namespace compat::events {
 
-// Any thread pushes, one takes. Pushing takes no lock, waits for nobody and makes a system call
-// only to wake the reader, who has slept on an empty ring. What does not fit is dropped and
-// counted. Made by Make alone, in memory that is all zero.
+// Pushing takes no lock and waits for nobody. What does not fit is dropped and counted. Lies in
+// memory that is all zero to begin with: 512 KiB.
 class Ring {
  public:
   static constexpr uint64_t kCapacity = uint64_t{1} << 14;
 
-  // A ring in memory of its own, 512 KiB. The reader is woken through the eventfd `wake`. Null if
-  // there is no memory.
-  static Ring* Make(int wake);
-  // Gives the memory back. Nobody pushes any more.
-  static void Unmake(Ring* ring);
-
-  // Adds an event, of which Event::access is below 256.
+  // Adds an event, of which Event::access is below 256. Any thread may.
   void Push(const session::Event& event);
+  // The same for one who knows that no other thread pushes meanwhile.
+  void PushAlone(const session::Event& event) {
+    const uint64_t place = tail_.load(std::memory_order_relaxed);
+    if (place - head_.load(std::memory_order_acquire) >= kCapacity) [[unlikely]] {
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    Put(place, event);
+    tail_.store(place + 1, std::memory_order_release);
+  }
 
-  // --- For the reader ---
+  // --- For the one thread that reads ---
 
-  // Moves events, oldest first, as many as there are and fit. Returns how many.
-  size_t Take(std::span<session::Event> events);
-  // How many were dropped since the last time. Asked before Take, it is about events that are newer
-  // than those that the ring held then.
-  uint64_t TakeDropped() { return dropped_.exchange(0, std::memory_order_relaxed); }
-  // The reader is about to sleep. Returns false, and it must not, if there is something to take.
-  // From then on until AfterSleep the next push writes to the eventfd, once.
-  bool BeforeSleep();
-  void AfterSleep() { sleeps_.store(0, std::memory_order_relaxed); }
+  // How many places were given away: the end of what is there, or is about to be.
+  uint64_t end() const { return tail_.load(); }
+  // Whether all before `end` was taken.
+  bool IsTaken(uint64_t end) const { return end == head_.load(std::memory_order_relaxed); }
+  bool IsEmpty() const { return IsTaken(end()); }
+  // Moves events, oldest first, as many as are there before `end` and fit. Returns how many.
+  size_t Take(uint64_t end, std::span<session::Event> events);
+  // How many were dropped since the last time.
+  uint64_t TakeDropped();
 
  private:
-  Ring() = default;
+  // The first word of an event is written last and makes it one. It says which round round the ring
+  // wrote it, so that the reader writes nothing to the cells: 128 to 255, 0 before the first.
+  static constexpr unsigned kRoundShift = 24;
+  static constexpr uint64_t RoundOf(uint64_t place) { return (place / kCapacity % 128) | 128; }
+  static std::atomic_ref<uint64_t> WordOf(session::Event& cell) {
+    return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(&cell));
+  }
 
-  // Lines that change by the batch, and one that changes with each event.
+  void Put(uint64_t place, const session::Event& event) {
+    session::Event& cell = cells_[place % kCapacity];
+    // Put together in a register: loading at once what was stored in parts would wait for that.
+    const uint64_t word = uint64_t{event.kind} | uint64_t{event.access} << 16 |
+                          RoundOf(place) << kRoundShift | uint64_t{event.container} << 32;
+    cell.first = event.first;
+    cell.last = event.last;
+    cell.value = event.value;
+    WordOf(cell).store(word, std::memory_order_release);
+  }
+
+  // A line that changes by the batch, and one that changes with each event.
   alignas(64) std::atomic<uint64_t> head_;  // how many were taken
-  std::atomic<uint32_t> sleeps_;
-  int wake_;
-  alignas(64) std::atomic<uint64_t> tail_;  // how many places were given away
+  alignas(64) std::atomic<uint64_t> tail_;
   alignas(64) std::atomic<uint64_t> dropped_;
-  // The upper byte of a cell's `access` says which round round the ring wrote it, so that the
-  // reader writes nothing here: 0 before the first.
   alignas(64) session::Event cells_[kCapacity];
 };
 

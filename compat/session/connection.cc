@@ -28,13 +28,12 @@ bool Connection::Open(const char* path) {
   std::strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
   const long fd = SystemCall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
-  if (SystemCall(SYS_connect, fd, &address, sizeof(address)) < 0) {
-    SystemCall(SYS_close, fd);
-    return false;
-  }
+  // At once: the program may be about to close whatever it does not know.
   const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
-  if (hidden.ok()) socket_ = *hidden;
-  return hidden.ok();
+  if (!hidden.ok()) return false;
+  socket_ = *hidden;
+  if (SystemCall(SYS_connect, socket_, &address, sizeof(address)) < 0) Close();
+  return is_open();
 }
 
 void Connection::Close() {

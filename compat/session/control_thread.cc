@@ -12,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "compat/events/counters.h"
 #include "compat/events/events.h"
 #include "compat/session/faults.h"
 #include "compat/session/responder.h"
@@ -87,6 +88,7 @@ ioas::Status ControlThread::Start() {
   hello_ = DescribeProcess(host_);
   is_stopping_ = false;
   ObserveFaults(true);
+  events::StartCounting();
 
   // The thread inherits the mask: signals are for the program's own threads.
   const uint64_t all = ~uint64_t{0};
@@ -120,6 +122,7 @@ void ControlThread::Stop() {
   is_running_.store(false, std::memory_order_release);
   ObserveFaults(false);
   events::AfterForkInChild();
+  events::ForgetCounters();
   ioas::soft::CloseHidden(wake_);
   wake_ = -1;
   munmap(buffers_, 3 * kMaxMessage);
@@ -136,6 +139,7 @@ void ControlThread::AfterForkInChild() {
   delay_ = 0;
   ObserveFaults(false);
   events::AfterForkInChild();
+  events::ForgetCounters();
 }
 
 void* ControlThread::ThreadMain(void* thread) {
@@ -219,25 +223,26 @@ void ControlThread::Disconnect() {
   connection_.Close();
   events::Watch(0, wake_);
   batch_size_ = 0;
-  if (events::Ring* const ring = events::TheRing(); ring != nullptr) {
+  if (events::Rings* const rings = events::TheRings(); rings != nullptr) {
     Event nobodys[64];
-    while (ring->Take(nobodys) != 0) continue;
-    ring->TakeDropped();
+    while (rings->Take(nobodys) != 0) continue;
+    rings->TakeDropped();
   }
 }
 
 void ControlThread::Serve() {
   const bool had_events = SendEvents();
-  events::Ring* const ring = events::TheRing();
+  events::Rings* const rings = events::TheRings();
   // More may come soon: one that sleeps has to be woken.
-  const bool sleeps = !had_events && (ring == nullptr || ring->BeforeSleep());
-  const auto events = static_cast<short>(batch_size_ != 0 ? POLLIN | POLLOUT : POLLIN);
+  const bool sleeps = !had_events && (rings == nullptr || rings->BeforeSleep());
+  int64_t limit = sleeps ? kLookInterval : kBatchInterval;
+  if (rings != nullptr) limit = rings->SleepLimit(limit);
+  const auto ready_for = static_cast<short>(batch_size_ != 0 ? POLLIN | POLLOUT : POLLIN);
   if (connection_.is_open()) {
-    const short ready =
-        Wait(connection_.descriptor(), events, sleeps ? kLookInterval : kBatchInterval);
-    if (sleeps && ring != nullptr) ring->AfterSleep();
+    const short ready = Wait(connection_.descriptor(), ready_for, limit);
     if ((ready & ~POLLOUT) != 0) ReceiveAndAnswer();
   }
+  if (rings != nullptr) rings->AfterSleep();
   if (!connection_.is_open()) Disconnect();
 }
 
@@ -259,6 +264,8 @@ void ControlThread::ReceiveAndAnswer() {
 }
 
 void ControlThread::EndFor(const MessageHeader* header) {
+  // So that the next daemon's socket is seen, however soon it is there.
+  watch_.Begin(path_);
   if (header != nullptr && header->kind == static_cast<uint16_t>(Kind::kGoodbye)) {
     delay_ = header->version == kVersion ? kLongestDelay : kOtherVersionDelay;
     return connection_.Close();
@@ -274,14 +281,14 @@ void ControlThread::EndFor(const MessageHeader* header) {
 }
 
 bool ControlThread::BuildBatch() {
-  events::Ring* const ring = events::TheRing();
-  if (ring == nullptr) return false;
+  events::Rings* const rings = events::TheRings();
+  if (rings == nullptr) return false;
   Writer message(std::span(buffers_ + 2 * kMaxMessage, kMaxMessage),
                  static_cast<uint16_t>(Kind::kEvents), 0);
   auto* const batch = message.Add<EventBatch>();
-  batch->dropped = ring->TakeDropped();
+  batch->dropped = rings->TakeDropped();
   auto* const events = reinterpret_cast<Event*>(batch + 1);
-  batch->count = static_cast<uint32_t>(ring->Take({events, message.Room<Event>()}));
+  batch->count = static_cast<uint32_t>(rings->Take({events, message.Room<Event>()}));
   FindContainersOfFaults(host_, {events, batch->count});
   message.Grow(batch->count * sizeof(Event));
   batch_size_ = batch->count != 0 || batch->dropped != 0 ? message.Finish() : 0;

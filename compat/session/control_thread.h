@@ -51,7 +51,7 @@ class ControlThread {
   // `packet` is of another version, or says goodbye, or is not right: ends the connection.
   void EndFor(const MessageHeader* header);
   void Disconnect();
-  // Sends what the ring holds, as far as there is room. Returns whether there was anything.
+  // Sends what the rings hold, as far as there is room. Returns whether there was anything.
   bool SendEvents();
   bool BuildBatch();
   // Waits for the wake descriptor, and for `fd` (-1: nothing else) to be ready for `events`.

@@ -43,6 +43,16 @@ ioas::Status Responder::Handle(Kind kind, Packet packet, Writer& answer) {
       return Act(packet, answer);
     case Kind::kSetLimits:
       return SetLimits(packet);
+    case Kind::kGetCounters:
+      return has_body ? kNotRight : GetCounters(answer);
+    case Kind::kListFaults:
+      return has_body ? kNotRight : ListFaults(answer);
+    case Kind::kClearFaults:
+      return has_body ? kNotRight : ClearFaults(answer);
+    case Kind::kInjectFaults:
+      return InjectFaults(packet);
+    case Kind::kDirty:
+      return Dirty(packet, answer);
     default:
       return Error{ENOSYS, "no such request"};
   }

@@ -19,7 +19,7 @@ class Writer;
 class Responder {
  public:
   // `host` outlives it. `wake`: an eventfd that is written when there are events to send (see
-  // events::Ring).
+  // events::Rings).
   Responder(vfio::Host& host, int wake) : host_(host), wake_(wake) {}
 
   // Answers the request in `packet`, of this version, which CheckMessage let pass: writes the
@@ -40,6 +40,13 @@ class Responder {
   ioas::Status Subscribe(Packet packet);
   ioas::Status Act(Packet packet, Writer& answer);
   ioas::Status SetLimits(Packet packet);
+  static ioas::Status GetCounters(Writer& answer);
+  ioas::Status ListFaults(Writer& answer);
+  ioas::Status ClearFaults(Writer& answer);
+  ioas::Status InjectFaults(Packet packet);
+  ioas::Status Dirty(Packet packet, Writer& answer);
+  ioas::Status ReadDirty(const session::Dirty& request, const vfio::ContainerContext& context,
+                         Writer& answer) const;
 
   // The container of that number. Needs the host's lock. ENOENT.
   ioas::Result<vfio::ContainerState*> FindContainer(uint32_t number) const;

@@ -36,6 +36,8 @@ class Writer {
   }
   // The parts are followed by `bytes` more, which were written in place.
   void Grow(size_t bytes) { size_ += bytes; }
+  // The last `bytes` are not wanted.
+  void Shrink(size_t bytes) { size_ -= bytes; }
   // How many more parts fit.
   template <typename Part>
   size_t Room() const {

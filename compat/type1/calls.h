@@ -21,6 +21,15 @@ ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
 // As vfio::Personality::Remove.
 ioas::Result<vfio::Removed> Remove(const vfio::ContainerContext& context,
                                    const ioas::IovaRange& range, bool dry_run);
+// As vfio::Personality::TrackDirty and ReadDirty.
+ioas::Status TrackDirty(const vfio::ContainerContext& context, bool track, bool dry_run);
+ioas::Result<vfio::DirtyPages> ReadDirty(const vfio::ContainerContext& context,
+                                         const ioas::IovaRange& range, std::span<uint64_t> bits);
+
+// Whether the program has dirty tracking on.
+inline bool IsTracking(const vfio::ContainerState& container) {
+  return container.dirty_tracking != 0 && container.is_tracked_for_operator == 0;
+}
 
 // The refusal of a call on a container that lost its IOMMU while the call was on its way.
 inline ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {

@@ -42,20 +42,6 @@ void ShiftUp(uint64_t* words, uint64_t count, unsigned shift) {
   }
 }
 
-// Sets the bits of the pages that devices wrote, as far as that is known.
-void FillBits(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
-              uint64_t page_size, uint64_t* words) {
-  const uint64_t pages = Pages(mapping, page_size);
-  if (context.container->is_dirty_recorded != 0) {
-    SetBits(words, pages, false);
-    if (context.backend->ReadDirtyPages(context.handle, {mapping.first, mapping.last}, page_size,
-                                        words)) {
-      return;
-    }
-  }
-  SetBits(words, pages, true);
-}
-
 }  // namespace
 
 ioas::Result<uint32_t> AllocateBitmap(ioas::Arena& arena, const ioas::Mapping& mapping,
@@ -71,6 +57,15 @@ void FreeBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_
   arena.Free(mapping.extra, Words(mapping, page_size) * sizeof(uint64_t));
 }
 
+void ReadBits(const vfio::ContainerContext& context, const ioas::IovaRange& range,
+              uint64_t page_size, uint64_t* words) {
+  if (context.container->is_dirty_recorded != 0 &&
+      context.backend->ReadDirtyPages(context.handle, range, page_size, words)) {
+    return;
+  }
+  SetBits(words, (range.last - range.first + 1) / page_size, true);
+}
+
 ioas::Status CopyOutBitmap(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
                            const CallersBitmap& bitmap) {
   uint64_t* words = Bits(*context.arena, mapping);
@@ -80,7 +75,8 @@ ioas::Status CopyOutBitmap(const vfio::ContainerContext& context, const ioas::Ma
   const uint64_t destination = bitmap.address + bit_offset / kWordBits * sizeof(uint64_t);
   const uint64_t count = WordsFor(pages + shift);
 
-  FillBits(context, mapping, bitmap.page_size, words);
+  SetBits(words, pages, false);
+  ReadBits(context, {mapping.first, mapping.last}, bitmap.page_size, words);
   if (shift != 0) {
     ShiftUp(words, count, shift);
     // The word may hold bits of the mapping before this one.

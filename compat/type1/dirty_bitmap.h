@@ -42,6 +42,10 @@ struct CallersBitmap {
 // Writes the part of `bitmap` that is `mapping`'s. EFAULT.
 ioas::Status CopyOutBitmap(const vfio::ContainerContext& context, const ioas::Mapping& mapping,
                            const CallersBitmap& bitmap);
+// Sets a bit in `words`, which are 0, for each page of `range`, all of which is mapped, that
+// devices wrote, as far as that is known. What the backend recorded is taken.
+void ReadBits(const vfio::ContainerContext& context, const ioas::IovaRange& range,
+              uint64_t page_size, uint64_t* words);
 // Marks the pages of `mapping` clean, after its bits were handed out.
 void ClearBitmap(ioas::Arena& arena, const ioas::Mapping& mapping, uint64_t page_size);
 

@@ -1,10 +1,14 @@
-// VFIO_IOMMU_DIRTY_PAGES (vfio_iommu_type1_dirty_pages).
+// VFIO_IOMMU_DIRTY_PAGES (vfio_iommu_type1_dirty_pages), and the same for an operator.
+#include <algorithm>
+
 #include "compat/abi/vfio_container.h"
 #include "compat/type1/calls.h"
 #include "compat/type1/dirty_bitmap.h"
 
 namespace compat::type1 {
 namespace {
+
+constexpr uint64_t kWordBits = 64;
 
 void FreeBitmaps(const vfio::ContainerContext& context, ioas::AddressSpace& space, uint64_t end) {
   ioas::MappingIndex index = space.mappings();
@@ -16,6 +20,8 @@ void FreeBitmaps(const vfio::ContainerContext& context, ioas::AddressSpace& spac
 }
 
 ioas::Status Start(const vfio::ContainerContext& context, ioas::AddressSpace& space) {
+  // What was recorded for an operator is the program's from now on.
+  context.container->is_tracked_for_operator = 0;
   if (context.container->dirty_tracking != 0) return {};
   ioas::MappingIndex index = space.mappings();
   for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
@@ -35,8 +41,8 @@ ioas::Status Start(const vfio::ContainerContext& context, ioas::AddressSpace& sp
 }
 
 void Stop(const vfio::ContainerContext& context, ioas::AddressSpace& space) {
-  if (context.container->dirty_tracking == 0) return;
   context.container->dirty_tracking = 0;
+  context.container->is_tracked_for_operator = 0;
   context.backend->StopDirtyTracking(context.handle);
   FreeBitmaps(context, space, UINT64_MAX);
 }
@@ -61,7 +67,7 @@ ioas::Status GetBitmap(const vfio::ContainerContext& context, ioas::AddressSpace
   ioas::MappingIndex index = space.mappings();
   const uint64_t page_size = space.page_size();
   IOAS_RETURN_IF_ERROR(CheckRange(range, page_size, index));
-  if (context.container->dirty_tracking == 0) {
+  if (!IsTracking(*context.container)) {
     return ioas::Error{EINVAL, "dirty tracking is off"};
   }
   const uint64_t last = range.iova + range.size - 1;
@@ -113,7 +119,7 @@ ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
       IOAS_RETURN_IF_ERROR(Start(context, space));
       return 0L;
     case abi::kIommuDirtyPagesFlagStop:
-      Stop(context, space);
+      if (IsTracking(*context.container)) Stop(context, space);
       return 0L;
     case abi::kIommuDirtyPagesFlagGetBitmap:
       IOAS_RETURN_IF_ERROR(GetBitmap(context, space, call, *range));
@@ -121,6 +127,55 @@ ioas::Result<long> DirtyPages(const vfio::ContainerContext& context,
     default:
       return ioas::Error{EINVAL, "exactly one of START, STOP and GET_BITMAP is needed"};
   }
+}
+
+ioas::Status TrackDirty(const vfio::ContainerContext& context, bool track, bool dry_run) {
+  vfio::ContainerState& container = *context.container;
+  if (container.type != decode::ContainerType::kType1v2) {
+    return ioas::Error{EOPNOTSUPP, "type 1 version 1 has no dirty tracking"};
+  }
+  if (IsTracking(container)) {
+    return ioas::Error{EBUSY, "the program tracks what is written itself"};
+  }
+  const bool is_on = container.dirty_tracking != 0;
+  if (dry_run || track == is_on) return {};
+  ioas::AddressSpace space = context.space();
+  if (track) {
+    IOAS_RETURN_IF_ERROR(Start(context, space));
+    container.is_tracked_for_operator = 1;
+  } else {
+    Stop(context, space);
+  }
+  return {};
+}
+
+ioas::Result<vfio::DirtyPages> ReadDirty(const vfio::ContainerContext& context,
+                                         const ioas::IovaRange& range, std::span<uint64_t> bits) {
+  IOAS_RETURN_IF_ERROR(TrackDirty(context, true, /*dry_run=*/true));
+  if (context.container->dirty_tracking == 0) return ioas::Error{EINVAL, "nothing is recorded"};
+  ioas::AddressSpace space = context.space();
+  const uint64_t page_size = space.page_size();
+  if (((range.first | (range.last + 1)) & (page_size - 1)) != 0 || range.first > range.last) {
+    return ioas::Error{EINVAL, "the range must consist of pages"};
+  }
+  ioas::MappingIndex index = space.mappings();
+  auto mapping = index.FindFirstOverlapping(range.first, range.last);
+  if (!mapping) return vfio::DirtyPages{.first = 0, .pages = 0, .page_size = page_size};
+  const uint64_t first = std::max(mapping->first, range.first);
+  uint64_t next = first;
+  // The backend counts bits from the beginning of a word.
+  while (mapping && mapping->first <= next && next <= range.last && !bits.empty() &&
+         (next - first) / page_size % kWordBits == 0) {
+    const uint64_t most = next + (bits.size() * kWordBits * page_size - 1);
+    const uint64_t last = std::min({mapping->last, range.last, most < next ? UINT64_MAX : most});
+    const uint64_t pages = (last - next + 1) / page_size;
+    ReadBits(context, {next, last}, page_size, bits.data());
+    bits = bits.subspan((pages + kWordBits - 1) / kWordBits);
+    next = last + 1;
+    if (last == mapping->last) mapping = index.Next(mapping->first);
+  }
+  return vfio::DirtyPages{
+      .first = first, .pages = (next - first) / page_size, .page_size = page_size};
 }
 
 }  // namespace compat::type1

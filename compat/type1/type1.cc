@@ -33,6 +33,7 @@ class Type1Personality final : public vfio::Personality {
   ioas::Status Open(const vfio::ContainerContext& context,
                     decode::ContainerType /*type*/) const override {
     context.container->dirty_tracking = 0;
+    context.container->is_tracked_for_operator = 0;
     context.container->invalid_addresses = 0;
     return {};
   }
@@ -53,6 +54,16 @@ class Type1Personality final : public vfio::Personality {
   ioas::Result<vfio::Removed> Remove(const vfio::ContainerContext& context,
                                      const ioas::IovaRange& range, bool dry_run) const override {
     return type1::Remove(context, range, dry_run);
+  }
+
+  ioas::Status TrackDirty(const vfio::ContainerContext& context, bool track,
+                          bool dry_run) const override {
+    return type1::TrackDirty(context, track, dry_run);
+  }
+  ioas::Result<vfio::DirtyPages> ReadDirty(const vfio::ContainerContext& context,
+                                           const ioas::IovaRange& range,
+                                           std::span<uint64_t> bits) const override {
+    return type1::ReadDirty(context, range, bits);
   }
 
   ioas::Result<long> Call(const vfio::ContainerContext& context,

@@ -62,7 +62,7 @@ class Unmapping {
       return ioas::Error{EINVAL, "the size must be a multiple of the page size, without wrapping"};
     }
     if (Has(abi::kDmaUnmapFlagGetDirtyBitmap) &&
-        (context_.container->dirty_tracking == 0 || bitmap_.pgsize != page_size)) {
+        (!IsTracking(*context_.container) || bitmap_.pgsize != page_size)) {
       return ioas::Error{EINVAL, "dirty tracking is off, or the bitmap's page size is another"};
     }
     return {};

@@ -21,8 +21,8 @@ ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& a
 
 inline constexpr ioas::Error kIsRevoked = {ENODEV, "an operator has revoked the container"};
 
-// Counts a call that nobody knows, for the summary.
-void CountUnknown(ContainerState& container, uint64_t request);
+// Counts a call that nobody knows, for the summary, and tells those who watch.
+void CountUnknown(const Host& host, ContainerState& container, uint64_t request);
 
 }  // namespace compat::vfio
 

@@ -4,6 +4,7 @@
 #include "compat/abi/vfio_numbers.h"
 #include "compat/events/events.h"
 #include "compat/vfio/calls.h"
+#include "compat/vfio/counted.h"
 #include "compat/vfio/host.h"
 
 namespace compat::vfio {
@@ -34,6 +35,22 @@ long CheckExtension(Host& host, const ContainerState& container, uint64_t extens
   return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
 }
 
+// Makes the container one of `type`, with an empty address space.
+ioas::Status OpenIommu(const ContainerContext& context, ContainerType type,
+                       const ioas::IommuProperties& iommu) {
+  const Personality& personality = *context.host->parts().personality;
+  ContainerState& container = *context.container;
+  ioas::AddressSpace space = context.space();
+  ioas::AddressSpace::Lock lock(space);
+  space.Configure(iommu, personality.MappingLimit(type));
+  container.enforces_cache_coherency = iommu.enforces_cache_coherency ? 1 : 0;
+  IOAS_RETURN_IF_ERROR(personality.Open(context, type));
+  container.type = type;
+  events::Emit(session::EventKind::kTypeSet, container.number,
+               {.value = static_cast<uint64_t>(type)});
+  return {};
+}
+
 ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot, uint64_t type) {
   Host::Lock lock(host);
   ContainerState& container = open.state;
@@ -57,22 +74,16 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
     host.platform().Detach(container.groups, open);
     return iommu.error();
   }
-  ioas::AddressSpace space = context->space();
-  ioas::AddressSpace::Lock space_lock(space);
-  space.Configure(*iommu, personality.MappingLimit(chosen));
-  container.enforces_cache_coherency = iommu->enforces_cache_coherency ? 1 : 0;
-  if (const ioas::Status opened = personality.Open(*context, chosen); !opened.ok()) {
+  if (const ioas::Status made = OpenIommu(*context, chosen, *iommu); !made.ok()) {
     host.platform().Detach(container.groups, open);
-    return opened.error();
+    return made.error();
   }
-  container.type = chosen;
+  // A device's lock comes before an address space's.
   if (const ioas::Status held = FollowHolds(host, container); !held.ok()) {
-    personality.Close(*context);
-    container.type = ContainerType::kNone;
+    host.CloseIommu(open);
     host.platform().Detach(container.groups, open);
     return held.error();
   }
-  events::Emit(session::EventKind::kTypeSet, container.number, {.value = type});
   return 0L;
 }
 
@@ -84,24 +95,13 @@ ioas::Status CheckCaller(Host& host, const ContainerFile& open) {
   return host.parts().personality->CheckCaller(*context);
 }
 
-}  // namespace
-
-void CountUnknown(ContainerState& container, uint64_t request) {
-  container.unknown_calls.fetch_add(1, std::memory_order_relaxed);
-  container.last_unknown_request.store(static_cast<uint32_t>(request), std::memory_order_relaxed);
-  events::Emit(session::EventKind::kUnknownCall, container.number,
-               {.value = static_cast<uint32_t>(request)});
-}
-
-ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
-                                  const CallArguments& arguments) {
+ioas::Result<long> CarryOut(Host& host, const ContainerFile& open, uint32_t slot,
+                            const decode::CallRow* row, const CallArguments& arguments) {
   ContainerState& container = open.state;
   if (container.is_revoked.load(std::memory_order_relaxed) != 0) [[unlikely]]
     return kIsRevoked;
-  const decode::CallRow* row = decode::Lookup(decode::DescriptorKind::kContainer, container.type,
-                                              static_cast<uint32_t>(arguments.request));
   if (row == nullptr) [[unlikely]] {
-    CountUnknown(container, arguments.request);
+    CountUnknown(host, container, arguments.request);
     IOAS_RETURN_IF_ERROR(CheckCaller(host, open));
     return decode::MissingCall(decode::DescriptorKind::kContainer, container.type);
   }
@@ -120,6 +120,23 @@ ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_
   if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
   return host.parts().personality->Call(host.ContextFor(open, *process),
                                         {row, arguments.argument, &arguments.memory});
+}
+
+}  // namespace
+
+void CountUnknown(const Host& host, ContainerState& container, uint64_t request) {
+  const auto number = static_cast<uint32_t>(request);
+  container.unknown_calls.fetch_add(1, std::memory_order_relaxed);
+  container.last_unknown_request.store(number, std::memory_order_relaxed);
+  host.Tell(session::EventKind::kUnknownCall, container, number);
+}
+
+ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
+                                  const CallArguments& arguments) {
+  const decode::CallRow* const row =
+      decode::Lookup(decode::DescriptorKind::kContainer, open.state.type,
+                     static_cast<uint32_t>(arguments.request));
+  return Counted([row] { return row; }, [&] { return CarryOut(host, open, slot, row, arguments); });
 }
 
 }  // namespace compat::vfio

@@ -40,6 +40,8 @@ struct ContainerState {
   ioas::PinRegistry registry;   // kernel backend: the IOAS's, if any
   // Type 1: DIRTY_PAGES START is in force, mappings have bitmaps. Address space's lock.
   uint8_t dirty_tracking;
+  // It is for an operator, and the program knows nothing of it.
+  uint8_t is_tracked_for_operator;
   // The backend records what devices write; otherwise everything counts as written.
   uint8_t is_dirty_recorded;
   // Type 1: mappings whose address is invalid (UNMAP with FLAG_VADDR). Address space's lock.

@@ -4,8 +4,8 @@
 
 #include <new>
 
-#include "compat/events/events.h"
 #include "compat/vfio/calls.h"
+#include "compat/vfio/counted.h"
 #include "ioas/base/system_call.h"
 
 namespace compat::vfio {
@@ -92,7 +92,7 @@ ioas::Result<int> Host::OpenContainer(bool close_on_exec) {
   state->file_open = 1;
   state->number = ++state_->containers_opened;
   parts_.descriptors->OnNew(file->descriptor, file->slot);
-  events::Emit(session::EventKind::kOpened, state->number);
+  Tell(session::EventKind::kOpened, *state);
   return file->descriptor;
 }
 
@@ -149,14 +149,15 @@ ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t
   if (CallerIsInside()) return Inside();
   const FileSlot& file = files().slot(slot);
   const CallArguments call{request, argument, memory};
+  const auto row = [&] { return RowOf(slot, request); };
   switch (file.kind) {
     case decode::DescriptorKind::kContainer:
       return ContainerIoctl(*this, {*arena_.Get(ArenaRef<ContainerState>{file.object}), fd}, slot,
                             call);
     case decode::DescriptorKind::kGroup:
-      return GroupIoctl(*this, file.object, call);
+      return Counted(row, [&] { return GroupIoctl(*this, file.object, call); });
     case decode::DescriptorKind::kDevice:
-      return platform().DeviceIoctl(file.object, fd, call);
+      return Counted(row, [&] { return platform().DeviceIoctl(file.object, fd, call); });
     default:
       return ioas::Error{ENOTTY, "the file has no calls"};
   }

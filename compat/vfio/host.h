@@ -13,6 +13,7 @@
 #include <span>
 
 #include "compat/decode/decode.h"
+#include "compat/session/channel.h"
 #include "compat/settings/settings.h"
 #include "compat/vfio/descriptors.h"
 #include "compat/vfio/file_table.h"
@@ -186,6 +187,9 @@ class Host {
   void Thaw(uint32_t index) const;
   // The container, which has no group attached any more, loses its IOMMU.
   void CloseIommu(const ContainerFile& container);
+  // Tells those who watch of something that has happened in `container`: see events::Emit. Takes
+  // the address space's lock.
+  void Tell(session::EventKind kind, const ContainerState& container, uint64_t value = 0) const;
   // `container` with a descriptor of this process's, if it has one.
   ContainerFile WithDescriptor(ContainerState& container) const;
 

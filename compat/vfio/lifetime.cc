@@ -110,12 +110,20 @@ ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
 void Host::EndContainerIfUnused(ContainerState& container) {
   if (container.in_use == 0 || container.file_open != 0 || container.groups != 0) return;
   container.in_use = 0;
-  events::Emit(session::EventKind::kClosed, container.number);
+  Tell(session::EventKind::kClosed, container);
 }
 
 void Host::EndGroupIfUnused(uint32_t index) {
   GroupState& group = state_->groups[index];
   if (group.slot == 0 && group.device_opens == 0 && group.container) DetachGroup(index);
+}
+
+void Host::Tell(session::EventKind kind, const ContainerState& container, uint64_t value) const {
+  if (!events::IsWanted(kind)) return;
+  ioas::Arena arena = arena_;
+  ioas::AddressSpace space(arena, container.space);
+  const ioas::AddressSpace::Lock lock(space);
+  events::Emit(kind, container.number, {.value = value});
 }
 
 ContainerFile Host::WithDescriptor(ContainerState& container) const {
@@ -148,8 +156,7 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   const int32_t turn = ++state_->turns;
   state_->groups[index].turn = has_iommu ? -turn : turn;
   container.state.groups |= group;
-  events::Emit(session::EventKind::kGroupAttached, container.state.number,
-               {.value = state_->groups[index].number});
+  Tell(session::EventKind::kGroupAttached, container.state, state_->groups[index].number);
   if (container.state.is_held != 0) {
     platform().ErrorsOf(index).bits.fetch_or(ioas::kContainerHeld);
   }
@@ -168,7 +175,7 @@ void Host::DetachGroup(uint32_t index) {
   // Nothing is attached any more, so nothing can fail.
   (void)platform().FollowErrors(index);
   container.groups &= ~(uint64_t{1} << index);
-  events::Emit(session::EventKind::kGroupDetached, container.number, {.value = group.number});
+  Tell(session::EventKind::kGroupDetached, container, group.number);
   if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
   // Where the groups kept its file open, it may have ended with the last of them.
   if (container.groups == 0 && container.file_open != 0 && !platform().IsOpen(container.slot)) {

@@ -2,7 +2,9 @@
 #ifndef COMPAT_VFIO_PERSONALITY_H_
 #define COMPAT_VFIO_PERSONALITY_H_
 
+#include <cerrno>
 #include <cstdint>
+#include <span>
 
 #include "compat/decode/decode.h"
 #include "compat/vfio/container_state.h"
@@ -30,6 +32,13 @@ struct ContainerContext {
 struct Removed {
   uint64_t mappings;
   uint64_t bytes;
+};
+
+// Pages whose record was taken.
+struct DirtyPages {
+  uint64_t first;      // IOVA of the first
+  uint64_t pages;      // how many; 0: nothing is mapped in the range
+  uint64_t page_size;  // in bytes
 };
 
 // Has no state of its own: all of it lies in the container. The counterpart of the kernel's struct
@@ -63,6 +72,24 @@ class Personality {
   // otherwise fails as ioas::AddressSpace's functions do. The address space's lock is held.
   virtual ioas::Result<Removed> Remove(const ContainerContext& context,
                                        const ioas::IovaRange& range, bool dry_run) const = 0;
+
+  // Begins, or ends, to record for an operator which pages devices write. EOPNOTSUPP if the type
+  // has nothing like it, EBUSY if the program records them itself, ENOMEM. Beginning what has
+  // begun, and ending what has not, changes nothing. The address space's lock is held.
+  virtual ioas::Status TrackDirty(const ContainerContext& /*context*/, bool /*track*/,
+                                  bool /*dry_run*/) const {
+    return ioas::Error{EOPNOTSUPP, "the container's type has no dirty tracking"};
+  }
+  // Takes the record of a part of `range`: from the first page on that is mapped there, of as many
+  // that are mapped without a gap as `bits` has room for. A bit of `bits`, which are 0, is set for
+  // each of them that was written since the record was last taken. EINVAL if the range does not
+  // consist of pages or nothing is recorded; otherwise as TrackDirty. The address space's lock is
+  // held.
+  virtual ioas::Result<DirtyPages> ReadDirty(const ContainerContext& /*context*/,
+                                             const ioas::IovaRange& /*range*/,
+                                             std::span<uint64_t> /*bits*/) const {
+    return ioas::Error{EOPNOTSUPP, "the container's type has no dirty tracking"};
+  }
 
   // Whether the calling process may make calls on the container, asked before a call that it does
   // not have. Call asks by itself.

@@ -75,10 +75,8 @@ Status SoftDmaPort::Transfer(std::span<const DmaSegment> segments, std::byte* bu
     return Fail({cursor.iova(), FaultReason::kBusMasterOff}, access);
   }
   const GroupErrors& errors = host_->errors_of(*device_);
-  if (errors.has(kDmaBlocked)) {
-    const bool is_error = errors.has(kDmaFrozen);
-    return Fail({cursor.iova(), is_error ? FaultReason::kFrozen : FaultReason::kHeld}, access);
-  }
+  if (errors.has(kDmaFrozen)) return Fail({cursor.iova(), FaultReason::kFrozen}, access);
+  if (device_->is_held) return Fail({cursor.iova(), FaultReason::kHeld}, access);
   if (!device_->space) return Fail({cursor.iova(), FaultReason::kBlocked}, access);
   AddressSpace space(*arena_, device_->space);
   while (!cursor.done()) {
@@ -133,8 +131,9 @@ std::optional<SoftDmaPort::Fault> SoftDmaPort::Gather(AddressSpace& space, Curso
 // How many bytes from `iova` on come before the next one that the host refuses.
 uint64_t SoftDmaPort::BytesBeforeRefused(uint64_t iova) const {
   uint64_t bytes = UINT64_MAX;
-  for (uint32_t i = 0; i < host_->refused_count; ++i) {
-    const IovaRange& refused = host_->refused[i];
+  IovaRange ranges[kMaxRefusedRanges];
+  const uint32_t count = ListRefused(*host_, ranges);
+  for (const IovaRange& refused : std::span(ranges, count)) {
     if (refused.Contains(iova)) return 0;
     if (refused.first > iova) bytes = std::min(bytes, refused.first - iova);
   }

@@ -57,6 +57,13 @@ uint64_t FaultLog::total() const {
   return state_->total;
 }
 
+uint64_t FaultLog::Clear() {
+  RobustLock lock(state_->mutex);
+  const uint64_t held = std::min<uint64_t>(state_->recorded, kFaultRecords);
+  state_->recorded = 0;
+  return held;
+}
+
 size_t FaultLog::Copy(std::span<FaultRecord> records) const {
   RobustLock lock(state_->mutex);
   const uint64_t held = std::min<uint64_t>(state_->recorded, kFaultRecords);

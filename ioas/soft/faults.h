@@ -61,6 +61,8 @@ class FaultLog {
 
   // How many faults there were, those that no record tells of any more included.
   uint64_t total() const;
+  // Forgets the records; the total goes on. Returns how many there were.
+  uint64_t Clear();
   // Copies the records, oldest first, as many as fit. Returns how many.
   size_t Copy(std::span<FaultRecord> records) const;
 

@@ -45,6 +45,33 @@ Status RefuseRange(SoftHost& host, const IovaRange& range) {
   return {};
 }
 
+Status InjectFaults(SoftHost& host, std::span<const IovaRange> ranges, bool dry_run) {
+  const RobustLock lock(host.mutex);
+  if (ranges.size() > kMaxRefusedRanges - host.refused_count) {
+    return Error{ENOSPC, "the host refuses as many ranges as it can"};
+  }
+  if (dry_run) return {};
+  const uint32_t next = 1 - host.injected_in_force;
+  RefusedRanges& injected = host.injected[next];
+  injected.count = 0;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    injected.first[i] = ranges[i].first;
+    injected.last[i] = ranges[i].last;
+  }
+  injected.count = static_cast<uint32_t>(ranges.size());
+  host.injected_in_force = next;
+  return {};
+}
+
+uint32_t ListRefused(const SoftHost& host, std::span<IovaRange> ranges) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < host.refused_count; ++i) ranges[count++] = host.refused[i];
+  const RefusedRanges& injected = host.injected[host.injected_in_force];
+  const uint32_t more = injected.count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < more; ++i) ranges[count++] = {injected.first[i], injected.last[i]};
+  return count;
+}
+
 uint32_t FindGroup(const SoftHost& host, uint32_t number) {
   uint32_t i = 0;
   while (i < host.group_count && host.groups[i].number != number) ++i;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "ioas/address_space.h"
 #include "ioas/base/arena.h"
@@ -65,6 +66,9 @@ struct SoftDeviceState {
   PciConfigState config;
   InterruptState interrupts;
   bool hides_registers;
+  // An operator holds its group: the model stands still. As the errors said when the device's lock
+  // was last taken for them, so that work that is under way is done.
+  bool is_held;
 };
 
 // Holds a device's lock for a program's call. A thread that looks at the device again and again
@@ -90,13 +94,24 @@ struct SoftGroup {
   GroupErrors errors;
 };
 
+// Ranges that are refused, as threads read them while they are replaced.
+struct RefusedRanges {
+  std::atomic<uint32_t> count;
+  std::atomic<uint64_t> first[kMaxRefusedRanges];
+  std::atomic<uint64_t> last[kMaxRefusedRanges];
+};
+
 // Lies in the arena.
 struct SoftHost {
   RobustMutex mutex;  // guards the list of devices while it grows
   ProcessTableState process_table;
   FaultLogState fault_log;
+  // What the host was made with, and what was injected since: in the one of two that is in force,
+  // the other is for the next.
   uint32_t refused_count;
   IovaRange refused[kMaxRefusedRanges];
+  RefusedRanges injected[2];
+  std::atomic<uint32_t> injected_in_force;
   std::atomic<uint32_t> device_count;
   ArenaRef<SoftDeviceState> devices[kMaxDevices];
   uint32_t group_count;
@@ -115,6 +130,14 @@ Result<ArenaRef<SoftHost>> CreateHost(Arena& arena);
 // Makes all DMA in `range` fail. To be called before devices are used. ENOSPC if kMaxRefusedRanges
 // are refused already.
 Status RefuseRange(SoftHost& host, const IovaRange& range);
+
+// Makes all DMA in `ranges` fail from now on, and that in the ranges that were injected before work
+// again. ENOSPC if there were more than kMaxRefusedRanges with those of RefuseRange. With `dry_run`
+// that is all that is found out.
+Status InjectFaults(SoftHost& host, std::span<const IovaRange> ranges, bool dry_run);
+
+// All ranges in which DMA fails, into `ranges` (kMaxRefusedRanges are enough). Returns how many.
+uint32_t ListRefused(const SoftHost& host, std::span<IovaRange> ranges);
 
 // What a new device is to be.
 struct DeviceSpec {
