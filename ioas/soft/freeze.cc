@@ -33,12 +33,14 @@ void ShowRegisters(const Arena& arena, SoftDeviceState& device) {
 }
 
 bool FollowErrors(const Arena& arena, SoftDeviceState& device) {
-  if (arena.Get(device.host)->errors_of(device).has(kIoFrozen)) {
+  const GroupErrors& errors = arena.Get(device.host)->errors_of(device);
+  device.is_held = errors.has(kHeld);
+  if (errors.has(kIoFrozen)) {
     HideRegisters(arena, device);
     return false;
   }
   ShowRegisters(arena, device);
-  return true;
+  return !device.is_held;
 }
 
 void FollowErrorsOfGroup(const Arena& arena, SoftHost& host, uint32_t group) {

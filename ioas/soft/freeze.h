@@ -4,6 +4,9 @@
 // is frozen, the registers are kept elsewhere, programs find ones in their place, and the model
 // stands still. What a program stores meanwhile is lost, but it may see its own store until the
 // device's thread has put the ones back.
+//
+// A device that an operator holds stands still as well, with its registers as they are: what it has
+// to do waits until it is let go, since a controller whose DMA failed would not go on by itself.
 #ifndef IOAS_SOFT_FREEZE_H_
 #define IOAS_SOFT_FREEZE_H_
 
@@ -19,8 +22,8 @@ namespace ioas::soft {
 void HideRegisters(const Arena& arena, SoftDeviceState& device);
 void ShowRegisters(const Arena& arena, SoftDeviceState& device);
 
-// One of the two, as the errors of the device's group say. Returns whether the registers are there.
-// The device's lock is held.
+// One of the two, as the errors of the device's group say. Returns whether the model may go on. The
+// device's lock is held.
 bool FollowErrors(const Arena& arena, SoftDeviceState& device);
 
 // The same for all devices of a group (an index of SoftHost::groups). When it returns no DMA of

@@ -199,6 +199,38 @@ TEST_F(FreezeTest, ADeviceIsFrozenInTheMiddleOfItsWork) {
   }
 }
 
+TEST_F(FreezeTest, AHeldDeviceStandsStillAndThenDoesWhatItHasToDo) {
+  ASSERT_TRUE(device_->Start().ok());
+  Change(kGroupHeld);
+  registers_->doorbell = 1;
+  device_->Resume();
+  // Registers and configuration space are there.
+  EXPECT_EQ(registers_->doorbell, 1u);
+  EXPECT_EQ(ReadConfig(0), 0x1234);
+  EXPECT_EQ(registers_->completed, 0u);
+  Change(0);
+  ASSERT_TRUE(WaitFor(registers_, 1));
+  EXPECT_EQ(registers_->failures, 0u);
+  EXPECT_TRUE(Faults().empty());
+}
+
+// What is under way is done, and no command fails because its device is held.
+TEST_F(FreezeTest, ADeviceIsHeldInTheMiddleOfItsWork) {
+  ASSERT_TRUE(device_->Start().ok());
+  uint32_t doorbell = 0;
+  for (int i = 0; i < 200; ++i) {
+    for (int k = 0; k < 5; ++k) registers_->doorbell = ++doorbell;
+    Change(kContainerHeld);
+    const uint32_t done = registers_->completed;
+    registers_->doorbell = ++doorbell;
+    device_->Resume();
+    EXPECT_EQ(registers_->completed, done);
+    Change(0);
+    ASSERT_TRUE(WaitFor(registers_, doorbell));
+  }
+  EXPECT_EQ(registers_->failures, 0u);
+}
+
 TEST_F(FreezeTest, AForkedChildFindsTheDeviceFrozenAndCanThawIt) {
   ASSERT_TRUE(device_->Start().ok());
   registers_->failures = 5;
