@@ -18,12 +18,27 @@ constexpr size_t kArenaMaximum = size_t{16} << 30;
 // How many containers are opened before files whose processes were killed are looked for again.
 constexpr uint32_t kOpensBetweenSearches = 64;
 
+// Counts changes of the arena's contents that no size tells of.
+constexpr uint64_t kLayoutVersion = 1;
+
+// What two libraries that lay hosts out differently differ in.
+constexpr uint64_t Layout() {
+  uint64_t layout = kLayoutVersion;
+  for (const size_t size :
+       {sizeof(HostState), sizeof(ContainerState), sizeof(ioas::AddressSpaceState),
+        sizeof(ioas::soft::SoftHost), sizeof(ioas::soft::SoftDeviceState)}) {
+    layout = layout * 1'000'003 + size;
+  }
+  return layout;
+}
+
 }  // namespace
 
 ioas::Status Host::Create(const settings::Settings& settings) {
   const ioas::Result<ArenaRef<HostState>> ref = arena_.New<HostState>();
   if (!ref.ok()) return ref.error();
   state_ = arena_.Get(*ref);
+  state_->layout = Layout();
   state_->mutex.Initialize();
   ioas::SystemCall(SYS_getrandom, &state_->id, sizeof(state_->id), 0);
   IOAS_RETURN_IF_ERROR(parts_.platform->Create(*this, settings));
@@ -42,7 +57,9 @@ ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings, const
     ready = host->Create(settings);
   } else {
     host->state_ = arena->Get(ArenaRef<HostState>{arena->root()});
-    ready = parts.platform->Join(*host);
+    ready = host->state_->layout == Layout()
+                ? parts.platform->Join(*host)
+                : ioas::Error{EPROTO, "another version of the library made the host"};
   }
   if (ready.ok()) return host;
   delete host;

@@ -55,6 +55,9 @@ struct ContainerRecord {
 inline constexpr uint32_t kMaxContainerRecords = 64;
 
 struct HostState {
+  // As the library lays hosts out that made this one: another library, of before an upgrade say,
+  // must not take it for its own.
+  uint64_t layout;
   uint64_t id;  // at random: tells it from all others
 
   // The host's lock: everything below, and ContainerState.

@@ -63,6 +63,16 @@ class HostTest : public testing::Test {
   int group_ = -1;
 };
 
+TEST_F(HostTest, AnotherVersionsHostIsRefused) {
+  host_.host().state().layout += 1;
+  soft::SoftPlatform platform;
+  const auto other = Host::Open(host_.host().arena_fd(), settings::Settings(),
+                                {.personality = host_.host().parts().personality,
+                                 .descriptors = host_.host().parts().descriptors,
+                                 .platform = &platform});
+  EXPECT_EQ(other.error().code, EPROTO);
+}
+
 TEST_F(HostTest, ExtensionsAreTheKernelsBeforeAnIommuIsSetAndAfter) {
   const auto expect_type1 = [this](long update_vaddr) {
     EXPECT_EQ(Extension(abi::kType1Iommu), 1);
