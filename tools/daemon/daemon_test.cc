@@ -143,6 +143,40 @@ TEST(DaemonTest, ServesMetrics) {
       << result.output << result.errors;
 }
 
+// Opens a client on the daemon.
+v1::Client OpenClient(v1::Containers::Stub& containers, const v1::OpenClientRequest& request) {
+  v1::Client client;
+  grpc::ClientContext context;
+  const grpc::Status status = containers.OpenClient(&context, request, &client);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return client;
+}
+
+// The status of a stream of one call, which makes an eventfd.
+grpc::Status MakeEventfd(v1::Containers::Stub& containers, const std::string& client) {
+  grpc::ClientContext context;
+  const auto stream = containers.Call(&context);
+  v1::CallRequest request;
+  request.set_client(client);
+  request.mutable_eventfd();
+  stream->Write(request);
+  stream->WritesDone();
+  v1::CallResponse response;
+  while (stream->Read(&response)) EXPECT_GE(response.result(), 0);
+  return stream->Finish();
+}
+
+v1::Session GetSession(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+  v1::GetSessionRequest request;
+  request.set_session(id);
+  v1::Session session;
+  grpc::ClientContext context;
+  const grpc::Status status =
+      v1::Sessions::NewStub(channel)->GetSession(&context, request, &session);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return session;
+}
+
 TEST(DaemonTest, ClientsOfContainersAreSessions) {
   const tests::Daemon daemon({});
   ASSERT_TRUE(daemon.is_ready());
@@ -150,22 +184,41 @@ TEST(DaemonTest, ClientsOfContainersAreSessions) {
   const auto containers = v1::Containers::NewStub(channel);
   v1::OpenClientRequest request;
   request.set_request_id("once");
-  v1::Client client;
-  for (int i = 0; i < 2; ++i) {
-    grpc::ClientContext context;
-    const std::string before = client.id();
-    const grpc::Status status = containers->OpenClient(&context, request, &client);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    EXPECT_TRUE(i == 0 || client.id() == before) << "the same request is carried out once";
-  }
-  v1::GetSessionRequest get;
-  get.set_session(client.session());
-  v1::Session session;
-  grpc::ClientContext context;
-  const grpc::Status status = v1::Sessions::NewStub(channel)->GetSession(&context, get, &session);
-  ASSERT_TRUE(status.ok()) << status.error_message();
+  const v1::Client client = OpenClient(*containers, request);
+  EXPECT_EQ(OpenClient(*containers, request).id(), client.id()) << "carried out once";
+  const v1::Session session = GetSession(channel, client.session());
   EXPECT_EQ(session.backend(), v1::BACKEND_SOFTWARE);
   EXPECT_EQ(session.command().substr(0, 18), "vfio-compat-remote");
+}
+
+TEST(DaemonTest, TheEndOfAClientsProcessIsAnErrorOfTheCall) {
+  const tests::Daemon daemon({});
+  ASSERT_TRUE(daemon.is_ready());
+  const auto channel = ChannelTo(daemon.socket());
+  const auto containers = v1::Containers::NewStub(channel);
+  const v1::Client client = OpenClient(*containers, {});
+  EXPECT_TRUE(MakeEventfd(*containers, client.id()).ok());
+  ASSERT_EQ(kill(GetSession(channel, client.session()).pid(), SIGKILL), 0);
+  EXPECT_EQ(MakeEventfd(*containers, client.id()).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(MakeEventfd(*containers, OpenClient(*containers, {}).id()).ok());
+}
+
+TEST(DaemonTest, AStreamEndsWithItsClient) {
+  const tests::Daemon daemon({});
+  ASSERT_TRUE(daemon.is_ready());
+  const auto containers = v1::Containers::NewStub(ChannelTo(daemon.socket()));
+  v1::OpenClientRequest request;
+  request.set_idle_seconds(1);
+  v1::CallRequest call;
+  call.set_client(OpenClient(*containers, request).id());
+  call.mutable_eventfd();
+  grpc::ClientContext context;
+  const auto stream = containers->Call(&context);
+  v1::CallResponse response;
+  ASSERT_TRUE(stream->Write(call));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 }  // namespace
