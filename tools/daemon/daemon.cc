@@ -3,7 +3,6 @@
 #include <grpcpp/ext/channelz_service_plugin.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,12 +16,12 @@
 #include "tools/daemon/access/doors.h"
 #include "tools/daemon/access/guard.h"
 #include "tools/daemon/events/event_log.h"
+#include "tools/daemon/health/health_service.h"
 #include "tools/daemon/metrics/metrics.h"
 #include "tools/daemon/remote/clients.h"
 #include "tools/daemon/remote/containers_service.h"
 #include "tools/daemon/services/replay_cache.h"
 #include "tools/daemon/services/services.h"
-#include "tools/daemon/services/watch_pump.h"
 #include "tools/daemon/sessions/registry.h"
 #include "tools/daemon/sessions/session_server.h"
 #include "tools/daemon/sockets/listen.h"
@@ -80,7 +79,6 @@ class RunningDaemon final : public Daemon {
         doors_(std::move(doors)),
         guard_(doors_->resolver()),
         registry_(log_),
-        watches_(log_),
         clients_({.process = {.program = options.remote,
                               .library = options.library,
                               .control = options.session_socket}}),
@@ -89,7 +87,6 @@ class RunningDaemon final : public Daemon {
                                 .registry = registry_,
                                 .log = log_,
                                 .replays = replays_,
-                                .watches = watches_,
                                 .version = cli::kVersion,
                                 .start_time = std::chrono::system_clock::now()})),
         sessions_(std::move(sessions.fd), registry_, log_, {},
@@ -101,17 +98,19 @@ class RunningDaemon final : public Daemon {
     }
     doors_->Close();
     metrics_.reset();
+    // Watching ends.
+    log_.Stop();
     if (server_) server_->Shutdown(std::chrono::system_clock::now() + kGrace);
   }
 
   absl::Status Serve(const Options& options) {
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::channelz::experimental::InitChannelzService();
     grpc::ServerBuilder builder;
     SetUp(builder);
     for (const auto& service : services_) builder.RegisterService(service.get());
     builder.RegisterService(&containers_);
+    builder.RegisterService(&health_);
     doors_->AddTo(builder);
     server_ = builder.BuildAndStart();
     if (!server_) {
@@ -143,9 +142,9 @@ class RunningDaemon final : public Daemon {
   EventLog log_;
   Registry registry_;
   ReplayCache replays_;
-  WatchPump watches_;
   remote::Clients clients_;
   remote::ContainersService containers_;
+  HealthService health_;
   const std::vector<std::unique_ptr<grpc::Service>> services_;
   SessionServer sessions_;
   std::unique_ptr<Metrics> metrics_;

@@ -116,9 +116,9 @@ uint32_t EventLog::WantedKinds(uint64_t session, uint32_t uid) const {
   return kinds;
 }
 
-uint64_t EventLog::WaitBeyond(uint64_t seen) {
+uint64_t EventLog::WaitBeyond(uint64_t seen, Clock::time_point until) {
   std::unique_lock lock(mutex_);
-  arrived_.wait(lock, [&] { return newest_ > seen || is_stopped_; });
+  arrived_.wait_until(lock, until, [&] { return newest_ > seen || is_stopped_; });
   return newest_;
 }
 
@@ -131,7 +131,7 @@ void EventLog::Stop() {
   stopped_.notify_all();
 }
 
-void EventLog::WaitForStop(std::chrono::steady_clock::time_point time) {
+void EventLog::WaitForStop(Clock::time_point time) {
   std::unique_lock lock(mutex_);
   stopped_.wait_until(lock, time, [&] { return is_stopped_; });
 }

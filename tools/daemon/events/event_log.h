@@ -132,11 +132,12 @@ class EventLog {
     interest_changed_ = std::move(listener);
   }
 
-  // Waits until there is an event beyond number `seen`, or Stop() was called. Returns the newest
-  // event's number.
-  uint64_t WaitBeyond(uint64_t seen);
+  using Clock = std::chrono::steady_clock;
+  // Waits until there is an event beyond number `seen`, until `until`, or until Stop() was called.
+  // Returns the newest event's number.
+  uint64_t WaitBeyond(uint64_t seen, Clock::time_point until = Clock::time_point::max());
   // Waits until `time`, or until Stop() was called.
-  void WaitForStop(std::chrono::steady_clock::time_point time);
+  void WaitForStop(Clock::time_point time);
   // Ends all waiting, for good.
   void Stop();
   bool is_stopped() const;

@@ -156,6 +156,7 @@ TEST(EventLogTest, WaitingEndsWithAnEventAndWithStop) {
   EventLog log;
   std::thread writer([&log] { Add(log, Mapped(1)); });
   EXPECT_EQ(log.WaitBeyond(0), 1u);
+  EXPECT_EQ(log.WaitBeyond(1, EventLog::Clock::now()), 1u);
   writer.join();
   std::thread stopper([&log] { log.Stop(); });
   EXPECT_EQ(log.WaitBeyond(1), 1u);

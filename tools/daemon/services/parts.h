@@ -11,7 +11,6 @@ class EventLog;
 class Guard;
 class Registry;
 class ReplayCache;
-class WatchPump;
 
 // All outlive the services.
 struct Parts {
@@ -19,7 +18,6 @@ struct Parts {
   Registry& registry;
   EventLog& log;
   ReplayCache& replays;
-  WatchPump& watches;
   std::string version;  // of the daemon
   std::chrono::system_clock::time_point start_time;
 };

@@ -2,13 +2,12 @@
 #include <grpcpp/server_context.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tools/daemon/services/convert.h"
 #include "tools/daemon/services/requests.h"
 #include "tools/daemon/services/services.h"
-#include "tools/daemon/services/watch_reactor.h"
+#include "tools/daemon/services/watch.h"
 #include "tools/daemon/sessions/questions.h"
 #include "tools/daemon/sessions/registry.h"
 #include "vfio/compat/v1/sessions.grpc.pb.h"
@@ -36,10 +35,7 @@ absl::Status CheckMask(const FieldMask& mask) {
   return absl::OkStatus();
 }
 
-// Watch is served by reactions: otherwise each would take a thread that waits all the time.
-using SessionsBase = api::Sessions::WithCallbackMethod_Watch<api::Sessions::Service>;
-
-class SessionsService final : public SessionsBase {
+class SessionsService final : public api::Sessions::Service {
  public:
   explicit SessionsService(const Parts& parts) : parts_(parts) {}
 
@@ -58,11 +54,12 @@ class SessionsService final : public SessionsBase {
         [&](const Guard::Admission& admission) { return Get(admission, *request, *response); });
   }
 
-  WatchWriter* Watch(grpc::CallbackServerContext* context,
-                     const api::WatchRequest* request) override {
-    absl::StatusOr<Guard::Admission> admission = parts_.guard.Admit(*context, "Sessions.Watch");
-    if (!admission.ok()) return RefuseWatch(admission.status());
-    return StartWatch(parts_, *std::move(admission), *request);
+  grpc::Status Watch(grpc::ServerContext* context, const api::WatchRequest* request,
+                     grpc::ServerWriter<api::WatchResponse>* writer) override {
+    return Guarded(parts_.guard, *context, "Sessions.Watch",
+                   [&](const Guard::Admission& admission) {
+                     return daemon::Watch(parts_, admission, *context, *request, *writer);
+                   });
   }
 
  private:

@@ -21,12 +21,11 @@ Detail Find(const grpc::Status& status) {
 
 }  // namespace
 
-TestDaemon::TestDaemon(Caller caller) : resolver_(std::move(caller)), watches_(sessions_.log()) {
+TestDaemon::TestDaemon(Caller caller) : resolver_(std::move(caller)) {
   services_ = MakeServices({.guard = guard_,
                             .registry = sessions_.registry(),
                             .log = sessions_.log(),
                             .replays = replays_,
-                            .watches = watches_,
                             .version = "0.0.test",
                             .start_time = std::chrono::system_clock::now()});
   grpc::ServerBuilder builder;
@@ -38,7 +37,10 @@ TestDaemon::TestDaemon(Caller caller) : resolver_(std::move(caller)), watches_(s
                                  grpc::InsecureChannelCredentials());
 }
 
-TestDaemon::~TestDaemon() { server_->Shutdown(std::chrono::system_clock::now()); }
+TestDaemon::~TestDaemon() {
+  sessions_.log().Stop();
+  server_->Shutdown(std::chrono::system_clock::now());
+}
 
 std::string ReasonOf(const grpc::Status& status) {
   return Find<google::rpc::ErrorInfo>(status).reason();

@@ -13,7 +13,6 @@
 #include "tools/daemon/access/guard.h"
 #include "tools/daemon/services/replay_cache.h"
 #include "tools/daemon/services/services.h"
-#include "tools/daemon/services/watch_pump.h"
 #include "tools/daemon/sessions/test_server.h"
 
 namespace tools::daemon {
@@ -35,7 +34,6 @@ class TestDaemon {
   SingleCaller resolver_;
   Guard guard_{resolver_};
   ReplayCache replays_;
-  WatchPump watches_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
