@@ -15,7 +15,7 @@ namespace tests::conformance {
 // types, and gives the calls that it makes. There is one in a process. A daemon that fails ends the
 // process, with what it said.
 const VconfCalls& RemoteCalls(const std::shared_ptr<grpc::Channel>& channel,
-                               const std::string& container);
+                              const std::string& container);
 
 }  // namespace tests::conformance
 
