@@ -8,7 +8,6 @@ namespace compat::events {
 namespace {
 
 using internal::Count;
-using internal::kShards;
 using internal::Shard;
 using internal::shards;
 

@@ -24,7 +24,6 @@
 
 namespace {
 
-using compat::session::EventKind;
 using compat::session::Hello;
 using compat::session::Kind;
 using compat::session::Subscribe;

@@ -17,6 +17,21 @@ std::string Beside(const std::string& path) {
   return std::filesystem::exists(file, failed) ? file.string() : "";
 }
 
+// Who may call, and from where.
+void AddAccess(CLI::App& app, Options& options) {
+  app.add_option("--listen", options.network.listen, "be there on the network too, by mutual TLS")
+      ->type_name("HOST:PORT");
+  app.add_option("--tls-cert", options.network.certificate, "the daemon's certificate")
+      ->type_name("FILE");
+  app.add_option("--tls-key", options.network.key, "its key")->type_name("FILE");
+  app.add_option("--tls-ca", options.network.authorities, "authorities of callers' certificates")
+      ->type_name("FILE");
+  app.add_option("--policy", options.network.policy, "what callers with certificates may do")
+      ->type_name("FILE");
+  app.add_option("--readers-group", options.readers_group, "group that may look at all sessions")
+      ->type_name("NAME");
+}
+
 }  // namespace
 
 std::optional<Options> ParseOptions(int argc, char** argv, int& status) {
@@ -33,17 +48,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& status) {
   app.add_option("--session-socket", options.session_socket, "Unix socket for programs")
       ->type_name("PATH")
       ->capture_default_str();
-  app.add_option("--listen", options.network.listen, "be there on the network too, by mutual TLS")
-      ->type_name("HOST:PORT");
-  app.add_option("--tls-cert", options.network.certificate, "the daemon's certificate")
-      ->type_name("FILE");
-  app.add_option("--tls-key", options.network.key, "its key")->type_name("FILE");
-  app.add_option("--tls-ca", options.network.authorities, "authorities of callers' certificates")
-      ->type_name("FILE");
-  app.add_option("--policy", options.network.policy, "what callers with certificates may do")
-      ->type_name("FILE");
-  app.add_option("--readers-group", options.readers_group, "group that may look at all sessions")
-      ->type_name("NAME");
+  AddAccess(app, options);
   app.add_option("--metrics", options.metrics, "serve metrics for Prometheus there")
       ->type_name("HOST:PORT");
   app.add_option("--library", options.library, "the preload library, for clients of Containers")

@@ -137,8 +137,7 @@ absl::StatusOr<AddressSpaceAnswer> GetAddressSpace(Session& session, uint32_t co
 }
 
 absl::StatusOr<channel::Translated> Translate(Session& session, const channel::Translate& request) {
-  const auto translated =
-      AskForBody<channel::Translated>(session, channel::Kind::kTranslate, request);
+  auto translated = AskForBody<channel::Translated>(session, channel::Kind::kTranslate, request);
   if (!translated.ok()) return translated;
   const channel::MappingInfo& mapping = translated->mapping;
   if (!IsRight(mapping) || request.iova < mapping.first || request.iova > mapping.last ||
