@@ -7,7 +7,6 @@
 
 namespace compat::session {
 
-using ioas::ArenaRef;
 using ioas::Error;
 using vfio::ContainerState;
 

@@ -58,7 +58,7 @@ ioas::Status Responder::Handle(Kind kind, Packet packet, Writer& answer) {
   }
 }
 
-ioas::Status Responder::Subscribe(Packet packet) {
+ioas::Status Responder::Subscribe(Packet packet) const {
   const auto* const request = WholeBody<session::Subscribe>(packet);
   if (request == nullptr) return kNotRight;
   if (!events::Watch(request->kinds, wake_)) return Error{ENOMEM, "no memory for events"};

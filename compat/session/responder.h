@@ -37,7 +37,7 @@ class Responder {
   ioas::Status GetAddressSpace(Packet packet, Writer& answer);
   ioas::Status ListMappings(Packet packet, Writer& answer);
   ioas::Status Translate(Packet packet, Writer& answer);
-  ioas::Status Subscribe(Packet packet);
+  ioas::Status Subscribe(Packet packet) const;
   ioas::Status Act(Packet packet, Writer& answer);
   ioas::Status SetLimits(Packet packet);
   static ioas::Status GetCounters(Writer& answer);
