@@ -100,11 +100,8 @@ class OperatorTest : public testing::Test {
   }
   ioas::Result<ActionReport> Unmap(int container, uint64_t first, uint64_t last,
                                    bool dry_run = false) {
-    return Act(
-        [&](Operator& actor) {
-          return actor.Unmap(State(container), {first, last});
-        },
-        dry_run);
+    const ioas::IovaRange range = {first, last};
+    return Act([&](Operator& actor) { return actor.Unmap(State(container), range); }, dry_run);
   }
   ioas::Result<ActionReport> Revoke(bool dry_run = false) {
     return Act([&](Operator& actor) { return actor.Revoke(State(container_)); }, dry_run);
@@ -121,8 +118,6 @@ class OperatorTest : public testing::Test {
   int container_ = -1;
   int device_ = -1;
 };
-
-// --- Freeze and thaw ---
 
 TEST_F(OperatorTest, FrozenDevicesCannotReachMemoryButCallsGoOn) {
   ASSERT_EQ(Map(container_, kIova), 0);
