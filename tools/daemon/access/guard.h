@@ -29,7 +29,7 @@ class Guard {
   class Admission {
    public:
     Admission(Admission&& other) noexcept
-        : caller(std::move(other.caller)),
+        : caller(other.caller),
           method_role(other.method_role),
           guard_(std::exchange(other.guard_, nullptr)) {}
     Admission& operator=(Admission&&) = delete;

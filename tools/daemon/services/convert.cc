@@ -38,6 +38,41 @@ void Describe(const channel::Limits& limits, api::Limits& out) {
   }
 }
 
+// What is particular to the event's kind.
+void DescribeWhat(const LoggedEvent& event, api::Event& out) {
+  switch (event.kind) {
+    case EventKind::kTypeSet:
+      return out.set_type(ToApi(static_cast<uint32_t>(event.value)));
+    case EventKind::kGroupAttached:
+    case EventKind::kGroupDetached:
+      return out.set_group(static_cast<uint32_t>(event.value));
+    case EventKind::kMapped:
+      out.set_user_address(event.value);
+      out.set_access(static_cast<api::Access>(event.access));
+      [[fallthrough]];
+    case EventKind::kUnmapped:
+    case EventKind::kWindowCreated:
+    case EventKind::kWindowRemoved:
+      return SetRange(event.first, event.last, *out.mutable_range());
+    case EventKind::kFault:
+      SetRange(event.first, event.first, *out.mutable_range());
+      out.set_device(PciName(static_cast<uint32_t>(event.value)));
+      return out.set_access(static_cast<api::Access>(event.access));
+    case EventKind::kUnknownCall:
+      return out.set_request(static_cast<uint32_t>(event.value));
+    case EventKind::kAction:
+      out.set_group(static_cast<uint32_t>(event.value));
+      if (event.last != 0) SetRange(event.first, event.last, *out.mutable_range());
+      out.set_action(event.action);
+      return out.set_actor(event.actor);
+    case EventKind::kLost:
+      return out.set_dropped(event.value);
+    case EventKind::kOpened:
+    case EventKind::kClosed:
+      return;
+  }
+}
+
 }  // namespace
 
 std::string PciName(uint32_t number) {
@@ -110,44 +145,7 @@ void Describe(const LoggedEvent& event, api::Event& out) {
   out.set_kind(static_cast<api::Event::Kind>(event.kind));
   SetTime(static_cast<uint64_t>(event.time), *out.mutable_time());
   out.set_container(event.container);
-  switch (event.kind) {
-    case EventKind::kTypeSet:
-      out.set_type(ToApi(static_cast<uint32_t>(event.value)));
-      break;
-    case EventKind::kGroupAttached:
-    case EventKind::kGroupDetached:
-      out.set_group(static_cast<uint32_t>(event.value));
-      break;
-    case EventKind::kMapped:
-      out.set_user_address(event.value);
-      out.set_access(static_cast<api::Access>(event.access));
-      [[fallthrough]];
-    case EventKind::kUnmapped:
-    case EventKind::kWindowCreated:
-    case EventKind::kWindowRemoved:
-      SetRange(event.first, event.last, *out.mutable_range());
-      break;
-    case EventKind::kFault:
-      SetRange(event.first, event.first, *out.mutable_range());
-      out.set_device(PciName(static_cast<uint32_t>(event.value)));
-      out.set_access(static_cast<api::Access>(event.access));
-      break;
-    case EventKind::kUnknownCall:
-      out.set_request(static_cast<uint32_t>(event.value));
-      break;
-    case EventKind::kAction:
-      out.set_group(static_cast<uint32_t>(event.value));
-      if (event.last != 0) SetRange(event.first, event.last, *out.mutable_range());
-      out.set_action(event.action);
-      out.set_actor(event.actor);
-      break;
-    case EventKind::kLost:
-      out.set_dropped(event.value);
-      break;
-    case EventKind::kOpened:
-    case EventKind::kClosed:
-      break;
-  }
+  DescribeWhat(event, out);
 }
 
 absl::StatusOr<channel::Limits> LimitsOf(const api::Limits& limits) {
