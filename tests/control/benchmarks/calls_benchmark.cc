@@ -83,7 +83,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target) {
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
 
-void BM_Hello(benchmark::State& state) {
+void Hello(benchmark::State& state) {
   const auto stub = hello::Greeter::NewStub(Connect(servers->greeter.target()));
   hello::HelloRequest request;
   request.set_name("world");
@@ -96,7 +96,7 @@ void BM_Hello(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-void BM_GetInfo(benchmark::State& state) {
+void GetInfo(benchmark::State& state) {
   const auto stub = v1::Host::NewStub(Connect(servers->daemon.target()));
   for (auto _ : state) {
     grpc::ClientContext context;
@@ -107,7 +107,7 @@ void BM_GetInfo(benchmark::State& state) {
 }
 
 // Which asks the program as well.
-void BM_GetSession(benchmark::State& state) {
+void GetSession(benchmark::State& state) {
   const auto stub = v1::Sessions::NewStub(Connect(servers->daemon.target()));
   v1::GetSessionRequest request;
   request.set_session("0000000000001234");
@@ -121,7 +121,7 @@ void BM_GetSession(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-void BM_ListMappings(benchmark::State& state) {
+void ListMappings(benchmark::State& state) {
   const auto stub = v1::AddressSpaces::NewStub(Connect(servers->daemon.target()));
   v1::ListMappingsRequest request;
   request.set_session("0000000000001234");
@@ -137,10 +137,10 @@ void BM_ListMappings(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kMappings));
 }
 
-BENCHMARK(BM_Hello)->UseRealTime()->Threads(1)->Threads(4);
-BENCHMARK(BM_GetInfo)->UseRealTime()->Threads(1)->Threads(4);
-BENCHMARK(BM_GetSession)->UseRealTime()->Threads(1)->Threads(4);
-BENCHMARK(BM_ListMappings)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(Hello)->UseRealTime()->Threads(1)->Threads(4);
+BENCHMARK(GetInfo)->UseRealTime()->Threads(1)->Threads(4);
+BENCHMARK(GetSession)->UseRealTime()->Threads(1)->Threads(4);
+BENCHMARK(ListMappings)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace tests::control
