@@ -215,7 +215,7 @@ class Host {
   ioas::Result<NewFile> OpenFile(decode::DescriptorKind kind, uint32_t object, Opener opener);
   void EndFile(uint32_t slot);
   ioas::Result<ioas::ArenaRef<ContainerState>> NewContainer();
-  void EndContainerIfUnused(ContainerState& container);
+  void EndContainerIfUnused(ContainerState& container) const;
   void EndGroupIfUnused(uint32_t index);
   void EndDevice(uint32_t index);
   ioas::Arena arena_;

@@ -107,7 +107,7 @@ ioas::Result<ArenaRef<ContainerState>> Host::NewContainer() {
   return ref;
 }
 
-void Host::EndContainerIfUnused(ContainerState& container) {
+void Host::EndContainerIfUnused(ContainerState& container) const {
   if (container.in_use == 0 || container.file_open != 0 || container.groups != 0) return;
   container.in_use = 0;
   Tell(session::EventKind::kClosed, container);
