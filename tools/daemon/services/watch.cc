@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t kMaxEvents = 1000;  // of one response
 // The least time between two responses: events that come meanwhile go together.
-constexpr milliseconds kRound{2};
+constexpr milliseconds kRound{10};
 // How often it is looked whether the caller has gone, while nothing happens.
 constexpr milliseconds kLook{500};
 
