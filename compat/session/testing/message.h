@@ -20,21 +20,12 @@ class Message {
   Message() = default;
   explicit Message(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
   // A request without a body.
-  explicit Message(Kind kind, uint64_t request = 0) : bytes_(sizeof(MessageHeader)) {
-    header() = {.magic = kMagic,
-                .version = kVersion,
-                .kind = static_cast<uint16_t>(kind),
-                .size = sizeof(MessageHeader),
-                .error = 0,
-                .request = request};
-  }
+  explicit Message(Kind kind, uint64_t request = 0) : Message(kind, request, size_t{0}) {}
   // A request with a body.
   template <typename Body>
   requires std::is_class_v<Body> Message(Kind kind, const Body& body, uint64_t request = 0)
-      : Message(kind, request) {
-    bytes_.resize(sizeof(MessageHeader) + sizeof(Body));
+      : Message(kind, request, sizeof(Body)) {
     std::memcpy(bytes_.data() + sizeof(MessageHeader), &body, sizeof(Body));
-    header().size = static_cast<uint32_t>(bytes_.size());
   }
 
   std::vector<std::byte>& bytes() { return bytes_; }
@@ -60,6 +51,16 @@ class Message {
   }
 
  private:
+  Message(Kind kind, uint64_t request, size_t body_size)
+      : bytes_(sizeof(MessageHeader) + body_size) {
+    header() = {.magic = kMagic,
+                .version = kVersion,
+                .kind = static_cast<uint16_t>(kind),
+                .size = static_cast<uint32_t>(bytes_.size()),
+                .error = 0,
+                .request = request};
+  }
+
   std::vector<std::byte> bytes_;
 };
 

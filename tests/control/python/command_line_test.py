@@ -19,6 +19,8 @@ class CommandLineTest(unittest.TestCase):
         self.program = support.QemuIo(self.daemon, support.make_image(folder.name))
         self.addCleanup(self.program.kill)
         self.pid = self.program.process.pid
+        # The program may be ready before it is known.
+        self.tool("watch", "--from", 1, "--count", 1, "--kind", "opened")
 
     def tool(self, *arguments):
         return support.tool(self.daemon, *arguments)
