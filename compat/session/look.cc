@@ -47,28 +47,7 @@ void AddWindow(Writer& answer, AddressSpaceInfo& info, const ioas::WindowState& 
   ++info.count;
 }
 
-}  // namespace
-
-MappingInfo Responder::InfoOf(const Mapping& mapping) const {
-  return {.first = mapping.first,
-          .last = mapping.last,
-          .user_address = mapping.user_address,
-          .pid = host_.platform().processes().identity(mapping.owner).pid,
-          .access = mapping.flags & (ioas::kAccessRead | ioas::kAccessWrite)};
-}
-
-ioas::Status Responder::GetAddressSpace(Packet packet, Writer& answer) {
-  const auto* const request = WholeBody<ContainerRef>(packet);
-  if (request == nullptr) return kNotRight;
-  const vfio::Host::TimedLock lock(host_, kPatience);
-  if (!lock.held()) return kHostIsHeld;
-  const ioas::Result<ContainerState*> container = FindContainerWithIommu(request->container);
-  if (!container.ok()) return container.error();
-  ioas::Arena arena = host_.arena();
-  ioas::AddressSpace space(arena, (*container)->space);
-  const ioas::AddressSpace::TimedLock space_lock(space, kPatience);
-  if (!space_lock.held()) return kSpaceIsHeld;
-
+void DescribeSpace(ioas::AddressSpace& space, Writer& answer) {
   const ioas::AddressSpaceState& state = space.state();
   auto* const info = answer.Add<AddressSpaceInfo>();
   info->page_sizes = state.page_sizes;
@@ -88,60 +67,77 @@ ioas::Status Responder::GetAddressSpace(Packet packet, Writer& answer) {
   for (uint32_t number = 0; number < ioas::kMaxWindows; ++number) {
     if (space.HasWindow(number)) AddWindow(answer, *info, space.window(number));
   }
-  return {};
+}
+
+}  // namespace
+
+MappingInfo Responder::InfoOf(const Mapping& mapping) const {
+  return {.first = mapping.first,
+          .last = mapping.last,
+          .user_address = mapping.user_address,
+          .pid = host_.platform().processes().identity(mapping.owner).pid,
+          .access = mapping.flags & (ioas::kAccessRead | ioas::kAccessWrite)};
+}
+
+template <typename Function>
+ioas::Status Responder::WithSpace(uint32_t number, Function function) {
+  const vfio::Host::TimedLock lock(host_, kPatience);
+  if (!lock.held()) return kHostIsHeld;
+  const ioas::Result<ContainerState*> container = FindContainerWithIommu(number);
+  if (!container.ok()) return container.error();
+  ioas::Arena arena = host_.arena();
+  ioas::AddressSpace space(arena, (*container)->space);
+  const ioas::AddressSpace::TimedLock space_lock(space, kPatience);
+  if (!space_lock.held()) return kSpaceIsHeld;
+  return function(space);
+}
+
+ioas::Status Responder::GetAddressSpace(Packet packet, Writer& answer) {
+  const auto* const request = WholeBody<ContainerRef>(packet);
+  if (request == nullptr) return kNotRight;
+  return WithSpace(request->container, [&answer](ioas::AddressSpace& space) -> ioas::Status {
+    DescribeSpace(space, answer);
+    return {};
+  });
 }
 
 ioas::Status Responder::ListMappings(Packet packet, Writer& answer) {
   const auto* const request = WholeBody<session::ListMappings>(packet);
   if (request == nullptr) return kNotRight;
   if (request->first > request->last) return Error{EINVAL, "the range ends before it begins"};
-  const vfio::Host::TimedLock lock(host_, kPatience);
-  if (!lock.held()) return kHostIsHeld;
-  const ioas::Result<ContainerState*> container = FindContainerWithIommu(request->container);
-  if (!container.ok()) return container.error();
-  ioas::Arena arena = host_.arena();
-  ioas::AddressSpace space(arena, (*container)->space);
-  const ioas::AddressSpace::TimedLock space_lock(space, kPatience);
-  if (!space_lock.held()) return kSpaceIsHeld;
-
-  auto* const list = answer.Add<MappingList>();
-  const bool has_windows = space.state().windows != 0;
-  auto mapping = FindMapping(space, request->first, request->last);
-  while (mapping && mapping->first <= request->last) {
-    auto* const info = answer.Add<MappingInfo>();
-    if (info == nullptr) {
-      list->more = 1;
-      list->next = mapping->first;
-      break;
+  return WithSpace(request->container, [&](ioas::AddressSpace& space) -> ioas::Status {
+    auto* const list = answer.Add<MappingList>();
+    const bool has_windows = space.state().windows != 0;
+    auto mapping = FindMapping(space, request->first, request->last);
+    while (mapping && mapping->first <= request->last) {
+      auto* const info = answer.Add<MappingInfo>();
+      if (info == nullptr) {
+        list->more = 1;
+        list->next = mapping->first;
+        break;
+      }
+      *info = InfoOf(*mapping);
+      ++list->count;
+      if (mapping->last >= request->last) break;
+      mapping = has_windows ? FindMapping(space, mapping->last + 1, request->last)
+                            : space.mappings().Next(mapping->first);
     }
-    *info = InfoOf(*mapping);
-    ++list->count;
-    if (mapping->last >= request->last) break;
-    mapping = has_windows ? FindMapping(space, mapping->last + 1, request->last)
-                          : space.mappings().Next(mapping->first);
-  }
-  return {};
+    return {};
+  });
 }
 
 ioas::Status Responder::Translate(Packet packet, Writer& answer) {
   const auto* const request = WholeBody<session::Translate>(packet);
   if (request == nullptr) return kNotRight;
-  const vfio::Host::TimedLock lock(host_, kPatience);
-  if (!lock.held()) return kHostIsHeld;
-  const ioas::Result<ContainerState*> container = FindContainerWithIommu(request->container);
-  if (!container.ok()) return container.error();
-  ioas::Arena arena = host_.arena();
-  ioas::AddressSpace space(arena, (*container)->space);
-  const ioas::AddressSpace::TimedLock space_lock(space, kPatience);
-  if (!space_lock.held()) return kSpaceIsHeld;
-
-  const auto mapping = FindMapping(space, request->iova, request->iova);
-  if (!mapping) return Error{ENODATA, "nothing is mapped at the IOVA"};
-  auto* const translated = answer.Add<Translated>();
-  translated->mapping = InfoOf(*mapping);
-  translated->user_address = mapping->user_address + (request->iova - mapping->first);
-  translated->contiguous = mapping->last - request->iova + 1;
-  return {};
+  return WithSpace(request->container, [&](ioas::AddressSpace& space) -> ioas::Status {
+    const auto mapping = FindMapping(space, request->iova, request->iova);
+    if (!mapping) return Error{ENODATA, "nothing is mapped at the IOVA"};
+    auto* const translated = answer.Add<Translated>();
+    translated->mapping = InfoOf(*mapping);
+    translated->user_address = mapping->user_address + (request->iova - mapping->first);
+    translated->contiguous = mapping->last - request->iova + 1;
+    return {};
+  });
 }
 
 }  // namespace compat::session

@@ -52,6 +52,11 @@ class Responder {
   ioas::Result<vfio::ContainerState*> FindContainer(uint32_t number) const;
   // The same, if it has an IOMMU. ENODEV.
   ioas::Result<vfio::ContainerState*> FindContainerWithIommu(uint32_t number) const;
+  // Returns what `function(space)` does with the address space of the container of that number,
+  // under the host's lock and the address space's. EBUSY if one is held, else as
+  // FindContainerWithIommu.
+  template <typename Function>
+  ioas::Status WithSpace(uint32_t number, Function function);
   ioas::Status Describe(const vfio::ContainerState& container, ContainerInfo& info) const;
   MappingInfo InfoOf(const ioas::Mapping& mapping) const;
 
