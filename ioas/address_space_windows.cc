@@ -30,13 +30,14 @@ Result<uint64_t> AddressSpace::FindPlace(uint64_t size) const {
     uint64_t first = (usable.first + (size - 1)) & -size;
     while (first >= usable.first && first <= usable.last && usable.last - first >= size - 1) {
       const IovaRange place = {first, first + (size - 1)};
-      uint64_t next = first;
+      std::optional<uint64_t> taken_up_to;
       for (uint32_t number = 0; number < kMaxWindows; ++number) {
         const IovaRange& other = state_->window[number].range;
-        if (HasWindow(number) && other.Overlaps(place)) next = (other.last | (size - 1)) + 1;
+        if (HasWindow(number) && other.Overlaps(place)) taken_up_to = other.last | (size - 1);
       }
-      if (next == first) return first;
-      first = next;
+      if (!taken_up_to) return first;
+      if (*taken_up_to == UINT64_MAX) break;
+      first = *taken_up_to + 1;
     }
   }
   return Error{ENOSPC, "no place for the window where the host's IOMMU reaches"};

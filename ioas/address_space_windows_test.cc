@@ -129,6 +129,17 @@ TEST_F(WindowsTest, FindPlaceReturnsTheLowestNaturallyAlignedOne) {
   EXPECT_EQ(space_.FindPlace(512 * kGiB).error().code, ENOSPC);
 }
 
+TEST_F(WindowsTest, FindPlaceFindsNoneInAWindowThatEndsWithTheLastAddress) {
+  IommuProperties iommu = kIommu;
+  iommu.has_windows_anywhere = true;
+  space_.Configure(iommu, 0);
+  ASSERT_TRUE(space_.AddWindow(0, kPage, (uint64_t{1} << 52) - 1, 12, kProcess).ok());
+  EXPECT_EQ(*space_.FindPlace(kPage), 0u);
+  EXPECT_EQ(space_.FindPlace(2 * kPage).error().code, ENOSPC);
+  ASSERT_TRUE(space_.AddWindow(1, 0, 1, 12, kProcess).ok());
+  EXPECT_EQ(space_.FindPlace(kPage).error().code, ENOSPC);
+}
+
 TEST_F(WindowsTest, HostThatReachesEverythingTakesWindowsAnywhere) {
   IommuProperties iommu = kIommu;
   iommu.has_windows_anywhere = true;
