@@ -1,8 +1,9 @@
 #include "compat/preload/bar_mappings.h"
 
+#include <algorithm>
 #include <atomic>
-#include <vector>
 
+#include "compat/preload/growing_array.h"
 #include "compat/preload/private_lock.h"
 #include "compat/preload/process_host.h"
 
@@ -14,77 +15,100 @@ struct BarMapping {
   std::byte* address;
   size_t size;
   bool writable;
+
+  std::byte* end() const { return address + size; }
 };
 
 PrivateLock g_lock;
 unsigned long g_signals_over_fork;
 std::atomic<size_t> g_count{0};
-// Slots that lost memory since EndBarMappings. Guarded by g_lock, as is what follows.
-std::vector<uint32_t>& Ending() {
-  static auto* slots = new std::vector<uint32_t>;
-  return *slots;
-}
-std::vector<BarMapping>& Mappings() {
-  static auto* mappings = new std::vector<BarMapping>;
-  return *mappings;
+// Guarded by g_lock, as is what follows.
+GrowingArray<BarMapping> g_mappings;
+// Mappings that are about to be made, and have room.
+size_t g_prepared = 0;
+// Slots that lost memory since EndBarMappings.
+GrowingArray<uint32_t> g_ending;
+
+bool Overlaps(const BarMapping& mapping, const std::byte* first, const std::byte* end) {
+  return mapping.address < end && first < mapping.end();
 }
 
-// Cuts [first, end) out of `mapping`; what is left of it goes to `kept`.
-void Cut(const BarMapping& mapping, std::byte* first, std::byte* end,
-         std::vector<BarMapping>& kept) {
-  std::byte* const mapping_end = mapping.address + mapping.size;
-  if (end <= mapping.address || mapping_end <= first) {
-    kept.push_back(mapping);
-    return;
-  }
+// Cuts [first, end) out of the mapping at `index`, which overlaps it: it becomes what is left below
+// and what is left above goes to the list's end, or the mapping goes.
+void Cut(size_t index, std::byte* first, std::byte* end) {
+  const BarMapping mapping = g_mappings[index];
   std::byte* const cut_first = std::max(first, mapping.address);
-  std::byte* const cut_end = std::min(end, mapping_end);
+  std::byte* const cut_end = std::min(end, mapping.end());
   const auto size = static_cast<size_t>(cut_end - cut_first);
   if (mapping.writable) OpenedHost()->OnUnmap(mapping.slot, cut_first, size);
-  Ending().push_back(mapping.slot);
-  if (mapping.address < cut_first) {
-    kept.push_back({mapping.slot, mapping.address, static_cast<size_t>(cut_first - mapping.address),
-                    mapping.writable});
-  }
-  if (cut_end < mapping_end) {
-    kept.push_back(
-        {mapping.slot, cut_end, static_cast<size_t>(mapping_end - cut_end), mapping.writable});
-  }
+  // Where there is no room after all, the file's end is noticed late.
+  g_ending.Add(mapping.slot);
+  const BarMapping above = {mapping.slot, cut_end, static_cast<size_t>(mapping.end() - cut_end),
+                            mapping.writable};
+  g_mappings[index].size = static_cast<size_t>(cut_first - mapping.address);
+  if (g_mappings[index].size == 0) g_mappings.Remove(index);
+  if (above.size != 0) g_mappings.Add(above);
 }
 
 }  // namespace
 
 bool AnyBarMapped() { return g_count.load(std::memory_order_relaxed) != 0; }
 
+bool PrepareBarMapping() {
+  PrivateLock::Guard guard(g_lock);
+  if (!g_mappings.Reserve(g_mappings.size() + g_prepared + 1)) return false;
+  ++g_prepared;
+  return true;
+}
+
+void CancelBarMapping() {
+  PrivateLock::Guard guard(g_lock);
+  --g_prepared;
+}
+
 void OnBarMapped(uint32_t slot, void* address, size_t size, bool writable) {
   PrivateLock::Guard guard(g_lock);
-  Mappings().push_back({slot, static_cast<std::byte*>(address), size, writable});
-  g_count = Mappings().size();
+  --g_prepared;
+  g_mappings.Add({slot, static_cast<std::byte*>(address), size, writable});
+  g_count = g_mappings.size();
   if (writable) OpenedHost()->OnMapped(slot, address, size);
+}
+
+bool PrepareBarUnmap(void* address, size_t size) {
+  PrivateLock::Guard guard(g_lock);
+  auto* const first = static_cast<std::byte*>(address);
+  const auto cut = static_cast<size_t>(std::count_if(
+      g_mappings.begin(), g_mappings.end(),
+      [&](const BarMapping& mapping) { return Overlaps(mapping, first, first + size); }));
+  if (cut == 0) return true;
+  // At most one of them becomes two.
+  return g_mappings.Reserve(g_mappings.size() + g_prepared + 1) &&
+         g_ending.Reserve(g_ending.size() + cut);
 }
 
 void OnBarUnmap(void* address, size_t size) {
   PrivateLock::Guard guard(g_lock);
-  std::vector<BarMapping> kept;
   auto* const first = static_cast<std::byte*>(address);
-  for (const BarMapping& mapping : Mappings()) Cut(mapping, first, first + size, kept);
-  Mappings().swap(kept);
-  g_count = Mappings().size();
+  for (size_t i = g_mappings.size(); i-- > 0;) {
+    if (Overlaps(g_mappings[i], first, first + size)) Cut(i, first, first + size);
+  }
+  g_count = g_mappings.size();
 }
 
 void EndBarMappings() {
-  std::vector<uint32_t> ended;
+  GrowingArray<uint32_t> ended;
   {
     PrivateLock::Guard guard(g_lock);
-    ended.swap(Ending());
+    ended.Swap(g_ending);
   }
   for (const uint32_t slot : ended) OpenedHost()->OnClosed(slot);
+  ended.Free();
 }
 
 void WatchInheritedBars() {
   if (!AnyBarMapped()) return;
   PrivateLock::Guard guard(g_lock);
-  for (const BarMapping& mapping : Mappings()) {
+  for (const BarMapping& mapping : g_mappings) {
     if (mapping.writable) OpenedHost()->StartDeviceOf(mapping.slot);
   }
 }

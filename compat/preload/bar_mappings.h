@@ -10,6 +10,12 @@ namespace compat::preload {
 // Whether any is mapped. Cheap.
 bool AnyBarMapped();
 
+// Makes room for one more, or for what OnBarUnmap with these arguments is to keep. False if there
+// is no memory for that. Each PrepareBarMapping is followed by OnBarMapped or CancelBarMapping.
+bool PrepareBarMapping();
+void CancelBarMapping();
+bool PrepareBarUnmap(void* address, size_t size);
+
 // [address, address + size) was mapped from the device file `slot`.
 void OnBarMapped(uint32_t slot, void* address, size_t size, bool writable);
 // [address, address + size) is about to be unmapped, or moved: its device no longer watches it.

@@ -27,11 +27,18 @@ void* MapBar(uint32_t slot, void* address, size_t size, int protection, int flag
     Fail("mmap", fd, place.error());
     return MAP_FAILED;
   }
-  if ((flags & MAP_FIXED) == MAP_FIXED && AnyBarMapped()) OnBarUnmap(address, size);
+  const bool is_fixed = (flags & MAP_FIXED) == MAP_FIXED && AnyBarMapped();
+  if ((is_fixed && !PrepareBarUnmap(address, PageAlign(size))) || !PrepareBarMapping()) {
+    Fail("mmap", fd, {ENOMEM, "no memory to note the mapping"});
+    return MAP_FAILED;
+  }
+  if (is_fixed) OnBarUnmap(address, PageAlign(size));
   void* const mapped = Next<"mmap64", NextMmap>()(address, size, protection, flags, fd,
                                                   static_cast<off64_t>(*place));
   if (mapped != MAP_FAILED) {
     OnBarMapped(slot, mapped, PageAlign(size), (protection & PROT_WRITE) != 0);
+  } else {
+    CancelBarMapping();
   }
   return mapped;
 }
@@ -43,8 +50,13 @@ void* Mmap(void* address, size_t size, int protection, int flags, int fd, off64_
       return MapBar(slot, address, size, protection, flags, fd, offset);
     }
   }
+  const bool may_replace = __builtin_expect(AnyBarMapped(), 0) && (flags & MAP_FIXED) != 0;
+  if (may_replace && !PrepareBarUnmap(address, PageAlign(size))) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
   void* const mapped = Next<kName, NextMmap>()(address, size, protection, flags, fd, offset);
-  if (__builtin_expect(AnyBarMapped(), 0) && (flags & MAP_FIXED) != 0 && mapped != MAP_FAILED) {
+  if (may_replace && mapped != MAP_FAILED) {
     OnBarUnmap(mapped, PageAlign(size));
     EndBarMappings();
   }
@@ -66,6 +78,11 @@ COMPAT_INTERPOSE void* mmap64(void* address, size_t size, int protection, int fl
 COMPAT_INTERPOSE int munmap(void* address, size_t size) noexcept {
   const auto next = Next<"munmap", int(void*, size_t)>();
   if (__builtin_expect(!AnyBarMapped(), 1)) return next(address, size);
+  // As the kernel, which needs memory to cut a mapping.
+  if (!PrepareBarUnmap(address, PageAlign(size))) {
+    errno = ENOMEM;
+    return -1;
+  }
   OnBarUnmap(address, PageAlign(size));
   const int result = next(address, size);
   const int saved_errno = errno;
