@@ -53,8 +53,10 @@ class ProcessDescriptors final : public vfio::Descriptors {
 
 ProcessDescriptors g_descriptors;
 std::atomic<vfio::Host*> g_host{nullptr};
-// Set once opening it has failed, so that it is tried and logged once.
+// Set once opening it has failed for good, so that it is tried and logged once.
 std::atomic<bool> g_failed{false};
+// The errno for which there was none at last; 0: none is wanted, or it was not tried.
+std::atomic<int> g_problem{0};
 PrivateLock g_opening;
 PrivateLock g_reading;
 std::atomic<const settings::Settings*> g_settings{nullptr};
@@ -74,8 +76,15 @@ long OpenHostFile(const settings::Settings& settings) {
                     0600);
 }
 
+// Whether what failed with `error` may be had another time: then it is tried again.
+constexpr bool MayPass(int error) {
+  return error == ENOMEM || error == EMFILE || error == ENFILE || error == EINTR;
+}
+
 vfio::Host* Fail(const char* what, int error, const char* reason) {
-  g_failed = true;
+  const bool is_known = g_problem.exchange(error) == error;
+  if (!MayPass(error)) g_failed = true;
+  if (is_known) return nullptr;
   Log(LogLevel::kError, "%s (errno %d): %s", what, error, reason);
   return nullptr;
 }
@@ -107,6 +116,7 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   std::unique_ptr<const ppc::ContainerPersonality> personality(
       new (std::nothrow) ppc::ContainerPersonality(settings));
   if (platform == nullptr || personality == nullptr) {
+    ioas::soft::CloseHidden(*hidden);
     return Fail("cannot make the host", ENOMEM, "no memory");
   }
   const auto host = vfio::Host::Open(*hidden, settings,
@@ -127,7 +137,20 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   return *host;
 }
 
-// The settings, read at the first call. Null, and logged, if they are not right.
+// Reads the settings. Null, and logged, if they are not right.
+const settings::Settings* ParseSettings() {
+  auto parsed = settings::FromEnvironment();
+  const std::string problem = parsed.ok() ? settings::BackendConflict(*parsed) : parsed.message();
+  if (!problem.empty()) {
+    g_failed = true;
+    Log(LogLevel::kError, "%s", problem.c_str());
+    return nullptr;
+  }
+  StartLog(parsed->log_level, parsed->log_file.c_str());
+  return new settings::Settings(std::move(*parsed));
+}
+
+// The settings, read at the first call. Null, and logged, if they are not to be had.
 const settings::Settings* ReadSettings() {
   if (const settings::Settings* known = g_settings.load(std::memory_order_acquire);
       known != nullptr || g_failed) {
@@ -135,16 +158,13 @@ const settings::Settings* ReadSettings() {
   }
   PrivateLock::Guard guard(g_reading);
   if (g_settings != nullptr || g_failed) return g_settings;
-  auto parsed = settings::FromEnvironment();
-  std::string problem = parsed.ok() ? settings::BackendConflict(*parsed) : parsed.message();
-  if (!problem.empty()) {
-    g_failed = true;
-    Log(LogLevel::kError, "%s", problem.c_str());
-    return nullptr;
+  // The one place of the library that needs strings, which say in no other way that there is no
+  // memory. The program knows nothing of them and must not end for that.
+  try {
+    g_settings.store(ParseSettings(), std::memory_order_release);
+  } catch (const std::bad_alloc&) {
+    Fail("cannot read the settings", ENOMEM, "no memory");
   }
-  StartLog(parsed->log_level, parsed->log_file.c_str());
-  g_settings.store(new (std::nothrow) settings::Settings(std::move(*parsed)),
-                   std::memory_order_release);
   return g_settings;
 }
 
@@ -175,6 +195,8 @@ void ProcessDescriptors::OnNew(int fd, uint32_t slot) {
 }  // namespace
 
 vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
+
+int HostProblem() { return OpenedHost() == nullptr && !g_failed ? g_problem.load() : 0; }
 
 bool UsesKernel() {
   if (!Configured()) return false;

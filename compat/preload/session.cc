@@ -124,14 +124,14 @@ const vfs::Inventory* EmulatedDevices() {
 
 int OpenContainer(int flags) {
   vfio::Host* host = ConfiguredHost();
-  if (host == nullptr) return -ENOENT;
+  if (host == nullptr) return HostProblem() != 0 ? -HostProblem() : -ENOENT;
   ContinueSession();
   return OpenAnswer("a container", host->OpenContainer((flags & O_CLOEXEC) != 0));
 }
 
 int OpenGroup(uint32_t group, int flags) {
   vfio::Host* host = ConfiguredHost();
-  if (host == nullptr) return -ENOENT;
+  if (host == nullptr) return HostProblem() != 0 ? -HostProblem() : -ENOENT;
   ContinueSession();
   return OpenAnswer("a group", host->OpenGroup(group, (flags & O_CLOEXEC) != 0));
 }

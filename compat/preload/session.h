@@ -19,6 +19,10 @@ bool Configured();
 // then).
 const vfs::Inventory* EmulatedDevices();
 
+// Why EmulatedDevices() has been null although there is to be something: an errno, such as ENOMEM,
+// for which it may not be another time. 0 otherwise.
+int HostProblem();
+
 // Opens /dev/vfio/vfio, or /dev/vfio/GROUP. `flags` are open()'s. Returns a descriptor, or a
 // negative errno: EBUSY for a group that is open, EMFILE, ENOMEM, EACCES.
 int OpenContainer(int flags);

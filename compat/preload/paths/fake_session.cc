@@ -52,6 +52,8 @@ const vfs::Inventory* EmulatedDevices() {
   return chosen != nullptr ? chosen : &kInventory;
 }
 
+int HostProblem() { return 0; }
+
 void SetInventory(const vfs::Inventory* chosen) { inventory = chosen; }
 
 int OpenContainer(int flags) { return MakeDescriptor(kContainer, flags); }

@@ -79,8 +79,10 @@ RememberedNode WorkingDirectory() {
     const int saved_errno = errno;
     const uint32_t answer = AskKernel();
     errno = saved_errno;
-    // Unless another thread has changed directories meanwhile.
-    working_directory.compare_exchange_strong(known, answer, std::memory_order_relaxed);
+    // Unless another thread has changed directories meanwhile, or the view is yet to come.
+    if (HostProblem() == 0) {
+      working_directory.compare_exchange_strong(known, answer, std::memory_order_relaxed);
+    }
     known = answer;
   }
   if (known == kNotOfTheView) return {};
