@@ -74,7 +74,8 @@ Status DeviceWorker::Start() {
   if (failure != 0) {
     watch_.Stop();
     CloseHidden(wake_descriptor_);
-    return Error{EAGAIN, "no thread for a device is to be had"};
+    wake_descriptor_ = -1;
+    return Error{ENOMEM, "no thread for a device is to be had"};
   }
   running_.store(true, std::memory_order_release);
   return {};

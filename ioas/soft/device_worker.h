@@ -36,7 +36,7 @@ class DeviceWorker {
   DeviceWorker& operator=(const DeviceWorker&) = delete;
 
   // Starts the thread, if it does not run: no signal handlers run on it, and programs that ask for
-  // their threads' names see "vfio-compat". EAGAIN or EMFILE if it is not to be had.
+  // their threads' names see "vfio-compat". ENOMEM or EMFILE if it is not to be had.
   Status Start();
   // Ends the thread and waits for it. Not to be called with a lock that Client::Poll takes.
   void Stop();

@@ -137,7 +137,7 @@ class SoftDevice final : private DeviceWorker::Client {
   void Resume() { Kick(); }
 
   // Starts or stops this process's thread for the device; nothing happens if it runs, or does not.
-  // Start is also called in a forked child that uses the device. EAGAIN or EMFILE if no thread is
+  // Start is also called in a forked child that uses the device. ENOMEM or EMFILE if no thread is
   // to be had.
   Status Start();
   void Stop();
