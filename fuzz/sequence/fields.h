@@ -25,8 +25,8 @@ Pointer DecodePointer(uint8_t field);
 uint32_t DecodeArgsz(Op op, uint8_t field);
 uint32_t DecodeFlags(Op op, uint8_t field);
 
-// The descriptor that `op` is called on, from the lower four bits, and the other one, if it has one,
-// from the upper four.
+// The descriptor that `op` is called on, from the lower four bits, and the other one, if it has
+// one, from the upper four.
 Slot DecodeFd(Op op, uint8_t field);
 Slot DecodeOther(Op op, uint8_t field);
 

@@ -33,8 +33,7 @@ compat::settings::Settings SettingsOf(Kind kind) {
   settings.container = kind == Kind::kType1   ? ContainerTypes::kType1
                        : kind == Kind::kSpapr ? ContainerTypes::kSpapr
                                               : ContainerTypes::kBoth;
-  settings.devices = {
-      {.address = {0, 0, 5, 0}, .group = kGroupNumbers[0], .image = ImagePath()}};
+  settings.devices = {{.address = {0, 0, 5, 0}, .group = kGroupNumbers[0], .image = ImagePath()}};
   if (kind == Kind::kMixed) {
     settings.devices.push_back(
         {.address = {0, 0, 6, 0}, .group = kGroupNumbers[1], .image = ImagePath()});
@@ -154,9 +153,9 @@ long Product::Make(const Step& step, Request& request) {
     }
     case Op::kGetDevice: {
       std::string name = kDeviceNames[step.values[0] % 4];
-      return Name(step.other, IoctlBytes(step.fd, 6,
-                                         std::as_writable_bytes(
-                                             std::span(name.data(), name.size() + 1))));
+      return Name(
+          step.other,
+          IoctlBytes(step.fd, 6, std::as_writable_bytes(std::span(name.data(), name.size() + 1))));
     }
     default:
       return Plain(step, request);

@@ -36,7 +36,7 @@ class Product : private compat::vfio::Descriptors {
   // The descriptors of all names are closed.
   void CloseAll();
 
-  compat::vfio::Host& host() { return *host_; }
+  compat::vfio::Host& host() const { return *host_; }
   // The file slot that a name stands for; 0: none.
   uint32_t SlotOfName(Slot name) const;
 

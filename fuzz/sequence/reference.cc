@@ -49,8 +49,8 @@ long Reference::Make(const Step& step, Request& request) {
   }
 }
 
-// /dev/vfio/NUMBER is there for groups that have devices, and can be opened once: by whoever has its
-// descriptor or one of a device of its.
+// /dev/vfio/NUMBER is there for groups that have devices, and can be opened once: by whoever has
+// its descriptor or one of a device of its.
 long Reference::OpenGroup(Slot name, uint32_t number) {
   if (number >= (kind_ == Kind::kMixed ? 2u : 1u)) return -ENOENT;
   ReferenceGroup& group = groups_[number];
@@ -120,7 +120,8 @@ long Reference::GroupStatus(uint32_t number, Request& request) const {
 long Reference::SetContainer(Slot name, Slot given) {
   const std::shared_ptr<File>& file = FileOf(name);
   if (file == nullptr) return -EBADF;
-  if (file->kind == FileKind::kContainer) return file->container->type != kNoType ? -ENOTTY : -EINVAL;
+  if (file->kind == FileKind::kContainer)
+    return file->container->type != kNoType ? -ENOTTY : -EINVAL;
   if (file->kind != FileKind::kGroup) return -ENOTTY;
   const std::shared_ptr<File>& other = FileOf(given);
   if (other == nullptr && given != Slot::kNull) return -EBADF;
@@ -157,7 +158,8 @@ long Reference::GetDevice(Slot name, Slot as, uint32_t device) {
   const std::shared_ptr<File> file = FileOf(name);
   FileOf(as) = nullptr;
   if (file == nullptr) return -EBADF;
-  if (file->kind == FileKind::kContainer) return file->container->type != kNoType ? -ENOTTY : -EINVAL;
+  if (file->kind == FileKind::kContainer)
+    return file->container->type != kNoType ? -ENOTTY : -EINVAL;
   if (file->kind != FileKind::kGroup) return -ENOTTY;
   if (device > 2 || GroupOfDevice(device) != file->number) return -ENODEV;
   ReferenceGroup& group = groups_[file->number];
@@ -173,8 +175,8 @@ long Reference::DeviceCall(Request& request) {
       if (request.structure.empty()) return -EFAULT;
       const auto argsz = request.As<uint32_t>();
       if (argsz < 16) return -EINVAL;
-      const abi::DeviceInfo info = {argsz, abi::kDeviceFlagsPci | abi::kDeviceFlagsReset, kRegions,
-                                    kIrqs, 0, 0};
+      const abi::DeviceInfo info = {
+          argsz, abi::kDeviceFlagsPci | abi::kDeviceFlagsReset, kRegions, kIrqs, 0, 0};
       request.Put(info, std::min<size_t>(argsz, sizeof(info)));
       return 0;
     }

@@ -30,8 +30,8 @@ inline constexpr uint32_t kSpaprV2 = 7;
 struct ReferenceMapping {
   uint64_t size;
   uint64_t address;
-  uint32_t access;          // READ and WRITE of MAP_DMA's flags
-  bool has_lost_address;    // by UNMAP with VADDR
+  uint32_t access;              // READ and WRITE of MAP_DMA's flags
+  bool has_lost_address;        // by UNMAP with VADDR
   std::vector<uint64_t> dirty;  // a bit for each page, and what is left of shifting, while tracking
 };
 

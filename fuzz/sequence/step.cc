@@ -82,13 +82,30 @@ void AddStart(Kind kind, uint8_t field, std::vector<Step>& steps) {
     Start start;
     uint64_t type;
   };
-  constexpr Beginning kBeginnings[3][8] = {
-      {{kNothing, 0}, {kChosen, 3}, {kChosen, 3}, {kChosen, 3}, {kChosen, 1}, {kChosen, 1},
-       {kTracking, 3}, {kAttached, 0}},
-      {{kNothing, 0}, {kRegistered, 7}, {kRegistered, 7}, {kRegistered, 7}, {kRegistered, 2},
-       {kChosen, 7}, {kChosen, 2}, {kAttached, 0}},
-      {{kNothing, 0}, {kAttached, 0}, {kTwoGroups, 3}, {kTwoGroups, 7}, {kRegistered, 7},
-       {kRegistered, 2}, {kChosen, 1}, {kTwoGroups, 2}}};
+  constexpr Beginning kBeginnings[3][8] = {{{kNothing, 0},
+                                            {kChosen, 3},
+                                            {kChosen, 3},
+                                            {kChosen, 3},
+                                            {kChosen, 1},
+                                            {kChosen, 1},
+                                            {kTracking, 3},
+                                            {kAttached, 0}},
+                                           {{kNothing, 0},
+                                            {kRegistered, 7},
+                                            {kRegistered, 7},
+                                            {kRegistered, 7},
+                                            {kRegistered, 2},
+                                            {kChosen, 7},
+                                            {kChosen, 2},
+                                            {kAttached, 0}},
+                                           {{kNothing, 0},
+                                            {kAttached, 0},
+                                            {kTwoGroups, 3},
+                                            {kTwoGroups, 7},
+                                            {kRegistered, 7},
+                                            {kRegistered, 2},
+                                            {kChosen, 1},
+                                            {kTwoGroups, 2}}};
   const Beginning& beginning = kBeginnings[static_cast<size_t>(kind)][field % 8];
   AddStart(beginning.start, beginning.type, steps);
 }
@@ -108,14 +125,14 @@ class Names {
   void Add(Step step) {
     if (Opens(step.op)) {
       // A name of another kind would make for a confusing script.
-      const bool fits =
-          step.op == Op::kOpenContainer ? IsContainer(step.fd) : IsGroup(step.fd);
+      const bool fits = step.op == Op::kOpenContainer ? IsContainer(step.fd) : IsGroup(step.fd);
       if (!fits) step.fd = step.op == Op::kOpenContainer ? Slot::kC : Slot::kG;
       Name(step.fd);
     } else {
       if (!named_[Index(step.fd)]) step.fd = Slot::kNone;
       if (step.op == Op::kSetContainer && !named_[Index(step.other)]) step.other = Slot::kNone;
-      if (step.op == Op::kGetDevice) Name(step.other = IsDevice(step.other) ? step.other : Slot::kD);
+      if (step.op == Op::kGetDevice)
+        Name(step.other = IsDevice(step.other) ? step.other : Slot::kD);
       if (step.op == Op::kDup) {
         if (step.fd == step.other || !IsSameKind(step.fd, step.other)) return;
         Name(step.other);
@@ -195,8 +212,8 @@ bool EncodeStep(Kind kind, const Step& step, std::vector<uint8_t>& bytes) {
   });
   const auto last = SearchLast(step);
   if (!op || !fd || !head || !first || !size || !last) return false;
-  for (const uint32_t field : {*op, *fd, *head, *first & 0xff, *first >> 8, *size & 0xff,
-                               *size >> 8, *last}) {
+  for (const uint32_t field :
+       {*op, *fd, *head, *first & 0xff, *first >> 8, *size & 0xff, *size >> 8, *last}) {
     bytes.push_back(static_cast<uint8_t>(field));
   }
   return true;

@@ -1,7 +1,8 @@
 // What a sequence consists of: calls of a legacy VFIO program, each of a few bytes.
 //
 // Any bytes are a sequence. Most arguments lie on a small grid, so that the calls of one sequence
-// meet; some are wild. A step is a line of a script of tests/conformance/vconf.c as well (script.h).
+// meet; some are wild. A step is a line of a script of tests/conformance/vconf.c as well
+// (script.h).
 #ifndef FUZZ_SEQUENCE_STEP_H_
 #define FUZZ_SEQUENCE_STEP_H_
 
@@ -44,12 +45,12 @@ enum class Op : uint8_t {
   kGetDevice,  // other: the device; values: which
   kDeviceInfo,
   kReset,
-  kMap,           // values: IOVA, size
-  kUnmap,         // values: IOVA, size
-  kUnmapBitmap,   // values: IOVA, size, page size
-  kInfo,          // of type 1
-  kDirty,         // without a range
-  kDirtyGet,      // values: IOVA, size, page size
+  kMap,          // values: IOVA, size
+  kUnmap,        // values: IOVA, size
+  kUnmapBitmap,  // values: IOVA, size, page size
+  kInfo,         // of type 1
+  kDirty,        // without a range
+  kDirtyGet,     // values: IOVA, size, page size
   kTceInfo,
   kEnable,
   kDisable,

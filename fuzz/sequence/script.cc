@@ -1,0 +1,277 @@
+#include "fuzz/sequence/script.h"
+
+#include <algorithm>
+#include <bit>
+#include <cinttypes>
+#include <cstdio>
+#include <iterator>
+#include <map>
+#include <sstream>
+
+#include "fuzz/sequence/fields.h"
+
+namespace fuzz::sequence {
+namespace {
+
+constexpr const char* kSlotNames[kSlots] = {"none", "null", "c", "c2", "c3", "g",
+                                            "g2",   "g3",   "d", "d2", "d3", "d4"};
+constexpr const char* kWords[kOps] = {
+    "open",    "open",         "close",          "dup",    "api",      "ext",     "setiommu",
+    "gstatus", "setcontainer", "unsetcontainer", "getdev", "devinfo",  "reset",   "map",
+    "unmap",   "unmapget",     "t1info",         "dirty",  "dirtyget", "tceinfo", "enable",
+    "disable", "reg",          "unreg",          "create", "remove",   "eeh",     "raw"};
+constexpr const char* kVariableNames[kVariables] = {"m", "n", "s", "r", "h"};
+constexpr const char* kGroupPaths[] = {"/dev/vfio/{GROUP}", "/dev/vfio/8", "/dev/vfio/99"};
+// The first device is BDF.
+constexpr const char* kDevices[] = {"", " 0000:00:06.0", " 0000:01:00.0", " 0000:ff:00.0"};
+
+const char* NameOf(Slot slot) { return kSlotNames[static_cast<size_t>(slot)]; }
+
+// A number with the suffix that makes it short, as vconf takes it.
+std::string Number(uint64_t value) {
+  char text[32];
+  constexpr struct {
+    uint32_t shift;
+    char letter;
+  } kSuffixes[] = {{40, 'T'}, {30, 'G'}, {20, 'M'}, {10, 'K'}};
+  for (const auto& [shift, letter] : kSuffixes) {
+    if (value == 0 || value % (uint64_t{1} << shift) != 0 || value >> 50 != 0) continue;
+    std::snprintf(text, sizeof(text), "%" PRIu64 "%c", value >> shift, letter);
+    return text;
+  }
+  std::snprintf(text, sizeof(text), value < 1 << 20 ? "%" PRIu64 : "0x%" PRIx64, value);
+  return text;
+}
+
+std::string Address(const Pointer& pointer) {
+  if (pointer.variable == Variable::kNobodys) return Number(pointer.offset);
+  const std::string name = std::string("$") + kVariableNames[static_cast<size_t>(pointer.variable)];
+  return pointer.offset == 0 ? name : name + "+" + Number(pointer.offset);
+}
+
+// What stands behind the descriptor, and argsz and flags if the call has them.
+std::string Arguments(const Step& step) {
+  const auto value = [&](size_t index) { return " " + Number(step.values[index]); };
+  const std::string head = " " + Number(step.argsz) + " " + Number(step.flags);
+  switch (step.op) {
+    case Op::kOpenContainer:
+      return " /dev/vfio/vfio";
+    case Op::kOpenGroup:
+      return std::string(" ") + kGroupPaths[step.values[0] % 3];
+    case Op::kDup:
+    case Op::kSetContainer:
+      return std::string(" ") + NameOf(step.other);
+    case Op::kGetDevice:
+      return std::string(" ") + NameOf(step.other) + kDevices[step.values[0] % 4];
+    case Op::kExtension:
+    case Op::kSetIommu:
+      return value(0);
+    case Op::kRaw:
+      return value(0) + value(1);
+    case Op::kMap:
+      return head + " " + Address(step.memory) + value(0) + value(1);
+    case Op::kUnmap:
+      return head + value(0) + value(1);
+    case Op::kUnmapBitmap:
+    case Op::kDirtyGet:
+      return value(0) + value(1) + value(2);
+    case Op::kInfo:
+    case Op::kTceInfo:
+      return " " + Number(step.argsz);
+    case Op::kDirty:
+      return head;
+    case Op::kRegister:
+    case Op::kUnregister:
+      return head + " " + Address(step.memory) + value(1);
+    case Op::kCreate:
+      return head + value(0) + value(1) + value(2);
+    case Op::kRemove:
+    case Op::kEeh:
+      return head + value(0);
+    default:
+      return {};
+  }
+}
+
+// Whether vconf makes the call as it is: it has an argsz, flags and a bitmap of its own for some.
+bool HasWords(const Step& step) {
+  switch (step.op) {
+    case Op::kStatus:
+    case Op::kDeviceInfo:
+      return step.argsz == ArgszOf(step.op) || step.op == Op::kDeviceInfo;
+    case Op::kUnmapBitmap:
+    case Op::kDirtyGet:
+      return step.argsz == ArgszOf(step.op) && std::has_single_bit(step.flags) &&
+             step.bitmap == BitmapFault::kNone && step.values[1] <= uint64_t{1} << 30;
+    default:
+      return true;
+  }
+}
+
+// The words of a script, whose numbers are sums.
+class Reader {
+ public:
+  // The step of a line; false if there is none of its kind.
+  bool Read(const std::string& line, Step& step) {
+    std::istringstream stream(line.substr(0, line.find('#')));
+    words_.assign(std::istream_iterator<std::string>(stream), {});
+    next_ = 1;
+    if (words_.empty()) return false;
+    if (words_[0] == "set") {
+      Take();
+      variables_["$" + words_[1]] = TakeNumber();
+      return false;
+    }
+    const auto* const word = std::find(std::begin(kWords), std::end(kWords), words_[0]);
+    if (word == std::end(kWords)) return false;
+    step = {};
+    step.op = static_cast<Op>(word - std::begin(kWords));
+    step.fd = TakeSlot();
+    step.argsz = ArgszOf(step.op);
+    ReadArguments(step);
+    return true;
+  }
+
+ private:
+  std::string Take() { return next_ < words_.size() ? words_[next_++] : std::string(); }
+
+  Slot TakeSlot() {
+    const std::string name = Take();
+    const auto* const found = std::find(std::begin(kSlotNames), std::end(kSlotNames), name);
+    if (found != std::end(kSlotNames)) return static_cast<Slot>(found - std::begin(kSlotNames));
+    return name == "x" ? Slot::kD4 : Slot::kNone;
+  }
+
+  static uint64_t Parse(const std::string& term) {
+    char* end = nullptr;
+    const uint64_t value = std::strtoull(term.c_str(), &end, 0);
+    switch (*end) {
+      case 'K':
+        return value << 10;
+      case 'M':
+        return value << 20;
+      case 'G':
+        return value << 30;
+      case 'T':
+        return value << 40;
+      default:
+        return value;
+    }
+  }
+
+  // A sum of numbers, and of a variable's memory.
+  Pointer TakePointer() {
+    const std::string text = Take();
+    Pointer pointer = {Variable::kNobodys, 0};
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find_first_of("+-", at + 1), text.size());
+      std::string term = text.substr(at, end - at);
+      const bool minus = term[0] == '-';
+      if (term[0] == '-' || term[0] == '+') term.erase(0, 1);
+      const auto* const name =
+          std::find_if(std::begin(kVariableNames), std::end(kVariableNames),
+                       [&](const char* each) { return term == std::string("$") + each; });
+      if (name != std::end(kVariableNames)) {
+        pointer.variable = static_cast<Variable>(name - std::begin(kVariableNames));
+      } else {
+        const uint64_t value = term[0] == '$' ? variables_[term] : Parse(term);
+        pointer.offset += minus ? -value : value;
+      }
+      at = end;
+    }
+    return pointer;
+  }
+  uint64_t TakeNumber() { return TakePointer().offset; }
+
+  void TakeHead(Step& step) {
+    step.argsz = static_cast<uint32_t>(TakeNumber());
+    step.flags = static_cast<uint32_t>(TakeNumber());
+  }
+
+  void ReadOpen(Step& step) {
+    const std::string path = Take();
+    step.op = path == "/dev/vfio/vfio" ? Op::kOpenContainer : Op::kOpenGroup;
+    for (size_t number = 0; number < std::size(kGroupPaths); ++number) {
+      if (path == kGroupPaths[number]) step.values[0] = number;
+    }
+  }
+
+  void ReadArguments(Step& step) {
+    auto& values = step.values;
+    switch (step.op) {
+      case Op::kOpenContainer:
+      case Op::kOpenGroup:
+        return ReadOpen(step);
+      case Op::kDup:
+      case Op::kSetContainer:
+        step.other = TakeSlot();
+        return;
+      case Op::kGetDevice: {
+        step.other = TakeSlot();
+        const std::string name = " " + Take();
+        for (size_t i = 1; i < std::size(kDevices); ++i) values[0] += name == kDevices[i] ? i : 0;
+        return;
+      }
+      case Op::kInfo:
+      case Op::kTceInfo:
+        step.argsz = static_cast<uint32_t>(TakeNumber());
+        return;
+      case Op::kMap:
+      case Op::kRegister:
+      case Op::kUnregister:
+        TakeHead(step);
+        step.memory = TakePointer();
+        if (step.op == Op::kMap) values[0] = TakeNumber();
+        values[1] = TakeNumber();
+        return;
+      case Op::kUnmapBitmap:
+      case Op::kDirtyGet:
+        step.flags = step.op == Op::kDirtyGet ? 4 : 1;
+        break;
+      case Op::kUnmap:
+      case Op::kDirty:
+      case Op::kCreate:
+      case Op::kRemove:
+      case Op::kEeh:
+        TakeHead(step);
+        break;
+      default:
+        break;
+    }
+    for (uint64_t& each : values) each = TakeNumber();
+  }
+
+  std::vector<std::string> words_;
+  size_t next_ = 0;
+  std::map<std::string, uint64_t> variables_ = {{"$start", uint64_t{1} << 59}};
+};
+
+}  // namespace
+
+std::string Preamble() {
+  return "anon m 1M\nanon n 256K\nmemfd s 256K\nro r 256K\nanon h 4M 2M\n"
+         "open none /dev/vfio/none\nopen null /dev/null\n";
+}
+
+std::string LineOf(const Step& step) {
+  const std::string line =
+      kWords[static_cast<size_t>(step.op)] + std::string(" ") + NameOf(step.fd) + Arguments(step);
+  if (HasWords(step)) return line;
+  char note[80];
+  std::snprintf(note, sizeof(note), " with argsz %u, flags %u, wrong bitmap %d", step.argsz,
+                step.flags, static_cast<int>(step.bitmap));
+  return "# not in vconf's words: " + line + note;
+}
+
+std::vector<Step> ReadScript(std::istream& script) {
+  std::vector<Step> steps;
+  Reader reader;
+  Step step;
+  for (std::string line; std::getline(script, line);) {
+    const bool is_preamble = line.starts_with("open none ") || line.starts_with("open null ");
+    if (!is_preamble && reader.Read(line, step)) steps.push_back(step);
+  }
+  return steps;
+}
+
+}  // namespace fuzz::sequence
