@@ -5,13 +5,9 @@
 #include <string>
 
 #include "tools/cli/doctor.h"
+#include "tools/cli/options.h"
 
 namespace tools::cli {
-
-struct DoctorOptions {
-  bool json = false;
-  std::string root;  // stands in front of /dev, /proc, /sys and /boot
-};
 
 // A line for each check: its status, what was looked at, what was found, what would help.
 std::string ToText(const Diagnosis& diagnosis);

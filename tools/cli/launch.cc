@@ -91,8 +91,9 @@ class CaughtSignals {
 bool Reap(pid_t child, int& status) {
   while (waitpid(child, &status, WNOHANG | WUNTRACED) > 0) {
     if (!WIFSTOPPED(status)) return true;
-    // The shell's job is this process: stop too, until the shell continues the whole group.
-    raise(SIGSTOP);
+    // The shell's job is this process: stop too, until the shell continues the whole group. Who
+    // sends SIGSTOP means the program alone, and would not continue this process.
+    if (WSTOPSIG(status) != SIGSTOP) raise(SIGSTOP);
   }
   return false;
 }

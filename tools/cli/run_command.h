@@ -5,20 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace tools::cli {
+#include "tools/cli/options.h"
 
-// The options as they were written; an empty string is an option that was not given.
-struct RunOptions {
-  std::string backend;
-  std::vector<std::string> devices;
-  std::vector<std::string> faults;
-  std::string container;
-  std::string platform;
-  std::string tce64_start;
-  std::string log_level;
-  std::string control;  // empty: the daemon that listens where they do, if one may be there
-  bool summary = false;
-};
+namespace tools::cli {
 
 // Checks the options and the program (`command`: its name and its arguments), runs it, prints the
 // summary if that is asked for, and ends this process as the program ended. Returns only if the

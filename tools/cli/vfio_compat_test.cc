@@ -237,6 +237,15 @@ TEST_F(VfioCompatTest, SignalsReachTheProgram) {
   EXPECT_EQ(result.status, 9) << result.errors;
 }
 
+TEST_F(VfioCompatTest, AProgramThatIsStoppedAndContinuedGoesOn) {
+  // Nobody continues but the program itself.
+  const CommandResult result = Call({"run", "--backend=soft", "--", "sh", "-c",
+                                     "(while ! grep -q 'State:.*stopped' /proc/$$/status; do :; "
+                                     "done; kill -CONT $$) & kill -STOP $$; wait; echo on"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.output, "on\n");
+}
+
 TEST_F(VfioCompatTest, DoctorHasAVerdictOnThisMachine) {
   const CommandResult result = Call({"doctor"});
   EXPECT_EQ(result.errors, "");

@@ -22,32 +22,25 @@ std::string NewRequestId() {
   return Hex(static_cast<uint64_t>(random()) << 32 | random());
 }
 
-// The only container of the session that is named, where none is.
-Failure FindContainer(const Client& client, const CommandOptions& options,
-                      const std::string& session, uint32_t& container) {
-  container = options.container;
-  if (container != 0) return {};
-  v1::Session whole;
-  if (Failure failure = client.GetSession(session, whole)) return failure;
-  return Client::FindContainer(whole, 0, container);
+// Sets which container of which session the options name.
+template <typename Request>
+Failure FindPlace(const Client& client, const CommandOptions& options, Request& request) {
+  uint32_t container = 0;
+  if (Failure failure = client.FindSession(options.session, *request.mutable_session())) {
+    return failure;
+  }
+  Failure failure = client.FindContainer(request.session(), options.container, container);
+  request.set_container(container);
+  return failure;
 }
 
 Failure MakeTarget(const Client& client, const CommandOptions& options, v1::Target& target) {
-  if (Failure failure = client.FindSession(options.session, *target.mutable_session())) {
-    return failure;
-  }
-  if (options.group) {
-    target.set_group(*options.group);
-  } else if (!options.device.empty()) {
-    target.set_device(options.device);
-  } else {
-    uint32_t container = 0;
-    if (Failure failure = FindContainer(client, options, target.session(), container)) {
-      return failure;
-    }
-    target.set_container(container);
-  }
-  return {};
+  if (options.container != 0) target.set_container(options.container);
+  if (options.group) target.set_group(*options.group);
+  if (!options.device.empty()) target.set_device(options.device);
+  // Nobody has to be asked what there is: the process may hang.
+  if (target.what_case() == v1::Target::WHAT_NOT_SET) target.set_all(true);
+  return client.FindSession(options.session, *target.mutable_session());
 }
 
 void Print(const char* done, const v1::ActionResponse& response, bool dry_run) {
@@ -150,45 +143,27 @@ Failure Thaw(const Client& client, const CommandOptions& options) {
 
 Failure Unmap(const Client& client, const CommandOptions& options) {
   v1::UnmapRequest request;
-  uint32_t container = 0;
   const std::string problem = ParseRange(options.range, *request.mutable_range());
   if (!problem.empty()) return {cli::kUsage, "RANGE: " + problem};
-  if (Failure failure = client.FindSession(options.session, *request.mutable_session())) {
-    return failure;
-  }
-  if (Failure failure = FindContainer(client, options, request.session(), container)) {
-    return failure;
-  }
-  request.set_container(container);
+  if (Failure failure = FindPlace(client, options, request)) return failure;
   return Act(client, "unmapped", &v1::Actions::Stub::Unmap, request, options);
 }
 
 Failure Revoke(const Client& client, const CommandOptions& options) {
   v1::RevokeRequest request;
-  uint32_t container = 0;
-  if (Failure failure = client.FindSession(options.session, *request.mutable_session())) {
-    return failure;
-  }
-  if (Failure failure = FindContainer(client, options, request.session(), container)) {
-    return failure;
-  }
-  request.set_container(container);
+  if (Failure failure = FindPlace(client, options, request)) return failure;
   return Act(client, "revoked", &v1::Actions::Stub::Revoke, request, options);
 }
 
 Failure Limit(const Client& client, const CommandOptions& options) {
   v1::SetLimitsRequest request;
-  uint32_t container = options.container;
-  if (Failure failure = client.FindSession(options.session, *request.mutable_session())) {
-    return failure;
-  }
   if (Failure failure = ReadLimits(options, *request.mutable_limits())) return failure;
-  if (options.types.empty()) {
-    if (Failure failure = FindContainer(client, options, request.session(), container)) {
-      return failure;
-    }
-  }
-  request.set_container(container);
+  // Types are offered by the session, and are no container's.
+  request.set_container(options.container);
+  Failure failure = options.types.empty()
+                        ? FindPlace(client, options, request)
+                        : client.FindSession(options.session, *request.mutable_session());
+  if (failure) return failure;
   return Act(client, "limited", &v1::Actions::Stub::SetLimits, request, options);
 }
 

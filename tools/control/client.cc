@@ -111,12 +111,7 @@ void Client::SetDeadline(grpc::ClientContext& context) const {
                        std::chrono::duration_cast<std::chrono::system_clock::duration>(limit));
 }
 
-Failure Client::FindSession(const std::string& text, std::string& id) const {
-  if (text.size() == kIdLength) {
-    id = text;
-    return {};
-  }
-  std::vector<std::string> found;
+Failure Client::ListSessions(std::vector<v1::Session>& sessions) const {
   v1::ListSessionsRequest request;
   v1::ListSessionsResponse response;
   do {
@@ -124,14 +119,26 @@ Failure Client::FindSession(const std::string& text, std::string& id) const {
     const grpc::Status status =
         Call<v1::Sessions>(&v1::Sessions::Stub::ListSessions, request, &response);
     if (!status.ok()) return Explain("sessions", status);
-    for (const v1::Session& session : response.sessions()) {
-      if (text == std::to_string(session.pid())) {
-        id = session.id();
-        return {};
-      }
-      if (IsBeginning(text, session)) found.push_back(session.id());
-    }
+    sessions.insert(sessions.end(), response.sessions().begin(), response.sessions().end());
   } while (!response.next_page_token().empty());
+  return {};
+}
+
+Failure Client::FindSession(const std::string& text, std::string& id) const {
+  if (text.size() == kIdLength) {
+    id = text;
+    return {};
+  }
+  std::vector<v1::Session> sessions;
+  if (Failure failure = ListSessions(sessions)) return failure;
+  std::vector<std::string> found;
+  for (const v1::Session& session : sessions) {
+    if (text == std::to_string(session.pid())) {
+      id = session.id();
+      return {};
+    }
+    if (IsBeginning(text, session)) found.push_back(session.id());
+  }
   if (found.size() == 1) {
     id = found.front();
     return {};
@@ -147,11 +154,11 @@ Failure Client::GetSession(const std::string& id, v1::Session& session) const {
                  Call<v1::Sessions>(&v1::Sessions::Stub::GetSession, request, &session));
 }
 
-Failure Client::FindContainer(const v1::Session& session, uint32_t number, uint32_t& found) {
-  if (number != 0) {
-    found = number;
-    return {};
-  }
+Failure Client::FindContainer(const std::string& id, uint32_t number, uint32_t& found) const {
+  found = number;
+  if (number != 0) return {};
+  v1::Session session;
+  if (Failure failure = GetSession(id, session)) return failure;
   std::string numbers;
   for (const v1::Container& container : session.containers()) {
     if (container.type() == v1::CONTAINER_TYPE_UNSPECIFIED) continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "tools/cli/exit_status.h"
 #include "tools/control/options.h"
@@ -58,14 +59,15 @@ class Client {
   // Gives a call its time limit.
   void SetDeadline(grpc::ClientContext& context) const;
 
+  // All sessions that the caller may see, in the order of their ids.
+  Failure ListSessions(std::vector<vfio::compat::v1::Session>& sessions) const;
   // Turns an id, its first four digits or more, or a process id, which goes first, into the id of
   // the one session that it means.
   Failure FindSession(const std::string& text, std::string& id) const;
   // The session, whole.
   Failure GetSession(const std::string& id, vfio::compat::v1::Session& session) const;
-  // The container that `number` means; for 0 the only one that has an IOMMU.
-  static Failure FindContainer(const vfio::compat::v1::Session& session, uint32_t number,
-                               uint32_t& found);
+  // The container that `number` means; for 0 the only one of the session that has an IOMMU.
+  Failure FindContainer(const std::string& id, uint32_t number, uint32_t& found) const;
 
  private:
   Client(const CommonOptions& options, std::shared_ptr<grpc::Channel> channel)

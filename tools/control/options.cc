@@ -40,7 +40,8 @@ void AddDryRun(CLI::App& command, CommandOptions& options) {
 
 void AddTarget(CLI::App& command, CommandOptions& options) {
   AddSession(command, options);
-  auto* const what = command.add_option_group("target", "What is concerned");
+  auto* const what = command.add_option_group(
+      "target", "What is concerned; all that the session has where none is given");
   what->add_option("--container", options.container, "The container with this number");
   what->add_option("--group", options.group, "The group with this number");
   what->add_option("--device", options.device, "The group of this device");

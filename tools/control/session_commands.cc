@@ -1,5 +1,4 @@
 // ps and show.
-#include <google/protobuf/util/time_util.h>
 #include <pwd.h>
 
 #include <cstdio>
@@ -37,19 +36,6 @@ const char* BackendName(v1::Backend backend) {
     default:
       return "?";
   }
-}
-
-Failure ListAll(const Client& client, std::vector<v1::Session>& sessions) {
-  v1::ListSessionsRequest request;
-  v1::ListSessionsResponse response;
-  do {
-    request.set_page_token(response.next_page_token());
-    const grpc::Status status =
-        client.Call<v1::Sessions>(&v1::Sessions::Stub::ListSessions, request, &response);
-    if (!status.ok()) return Explain("ps", status);
-    sessions.insert(sessions.end(), response.sessions().begin(), response.sessions().end());
-  } while (!response.next_page_token().empty());
-  return {};
 }
 
 void PrintSession(const v1::Session& session) {
@@ -120,7 +106,7 @@ void PrintAddressSpace(const v1::AddressSpace& space) {
 
 Failure Ps(const Client& client, const CommandOptions& options) {
   std::vector<v1::Session> sessions;
-  if (Failure failure = ListAll(client, sessions)) return failure;
+  if (Failure failure = client.ListSessions(sessions)) return failure;
   if (client.options().json) {
     v1::ListSessionsResponse all;
     for (const v1::Session& session : sessions) *all.add_sessions() = session;

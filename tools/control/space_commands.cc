@@ -28,13 +28,7 @@ struct Place {
 
 Failure FindPlace(const Client& client, const CommandOptions& options, Place& place) {
   if (Failure failure = client.FindSession(options.session, place.session)) return failure;
-  if (options.container != 0) {
-    place.container = options.container;
-    return {};
-  }
-  v1::Session session;
-  if (Failure failure = client.GetSession(place.session, session)) return failure;
-  return Client::FindContainer(session, 0, place.container);
+  return client.FindContainer(place.session, options.container, place.container);
 }
 
 Failure MakeRequest(const CommandOptions& options, const Place& place,

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tools/control/commands.h"
 #include "tools/control/format.h"
@@ -95,19 +96,11 @@ void Look(const Client& client, const v1::Session& listed, const Samples& before
 }
 
 Failure LookAtAll(const Client& client, Samples& samples, std::string& text) {
+  std::vector<v1::Session> sessions;
+  if (Failure failure = client.ListSessions(sessions)) return failure;
   Table table = NewTable();
   Samples now;
-  v1::ListSessionsRequest request;
-  v1::ListSessionsResponse response;
-  do {
-    request.set_page_token(response.next_page_token());
-    const grpc::Status status =
-        client.Call<v1::Sessions>(&v1::Sessions::Stub::ListSessions, request, &response);
-    if (!status.ok()) return Explain("top", status);
-    for (const v1::Session& session : response.sessions()) {
-      Look(client, session, samples, now, table);
-    }
-  } while (!response.next_page_token().empty());
+  for (const v1::Session& session : sessions) Look(client, session, samples, now, table);
   samples = std::move(now);
   text = table.Text(Terminal::OfStandardOutput());
   return {};

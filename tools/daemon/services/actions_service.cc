@@ -1,6 +1,7 @@
 #include <grpcpp/server_context.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -32,23 +33,45 @@ void AddDevices(const Groups& groups, uint64_t bits, api::ActionResponse& respon
   }
 }
 
+// One thing that Freeze and Thaw are about.
+struct Aim {
+  uint32_t container = 0;  // 0: none
+  uint32_t group = 0;
+};
+
+// Containers, so that groups that join later are frozen too, and groups that are in none. Thawing
+// is about all groups: each may be frozen for itself.
+std::vector<Aim> AimAtAll(channel::Action action, const Groups& groups) {
+  std::set<uint32_t> containers;
+  std::vector<Aim> aims;
+  for (const channel::GroupInfo& group : groups) {
+    if (group.container != 0 && containers.insert(group.container).second) {
+      aims.push_back({.container = group.container});
+    }
+    if (group.container == 0 || action == channel::Action::kThaw) {
+      aims.push_back({.group = group.number});
+    }
+  }
+  return aims;
+}
+
 // What Freeze and Thaw are about, as the session is told. A device is its group.
-absl::Status Aim(const api::Target& target, const Groups& groups, channel::Act& act) {
+absl::StatusOr<std::vector<Aim>> AimAt(const api::Target& target, channel::Action action,
+                                       const Groups& groups) {
   switch (target.what_case()) {
     case api::Target::kContainer:
-      act.container = target.container();
-      return absl::OkStatus();
+      return {{Aim{.container = target.container()}}};
     case api::Target::kGroup:
-      act.group = target.group();
-      return absl::OkStatus();
+      return {{Aim{.group = target.group()}}};
+    case api::Target::kAll:
+      return AimAtAll(action, groups);
     default:
       break;
   }
   for (const channel::GroupInfo& group : groups) {
     const auto devices = std::span(group.devices).first(group.device_count);
     if (std::ranges::any_of(devices, [&](const char* name) { return target.device() == name; })) {
-      act.group = group.number;
-      return absl::OkStatus();
+      return {{Aim{.group = group.number}}};
     }
   }
   return FieldError(absl::StatusCode::kNotFound, "DEVICE_NOT_FOUND", "target.device",
@@ -66,8 +89,11 @@ absl::Status CheckTarget(const api::Target& target) {
     case api::Target::kDevice:
       if (!target.device().empty()) return absl::OkStatus();
       return InvalidField("target.device", "empty: expected a device's name");
+    case api::Target::kAll:
+      if (target.all()) return absl::OkStatus();
+      return InvalidField("target.all", "false: expected true, or another target");
     default:
-      return InvalidField("target", "expected a container, a group or a device");
+      return InvalidField("target", "expected a container, a group, a device or all");
   }
 }
 
@@ -147,13 +173,28 @@ class ActionsService final : public api::Actions::Service {
     return status;
   }
 
-  // Asks the process itself.
+  // Asks the process itself, for one thing after the other.
   static absl::Status Ask(Session& session, const api::Target& target, channel::Act& act,
                           api::ActionResponse& response) {
     const absl::StatusOr<Groups> groups = ListGroups(session);
     if (!groups.ok()) return groups.status();
-    RETURN_IF_ERROR(Aim(target, *groups, act));
-    return Finish(DoAct(session, act), *groups, response);
+    const absl::StatusOr<std::vector<Aim>> aims =
+        AimAt(target, static_cast<channel::Action>(act.action), *groups);
+    if (!aims.ok()) return aims.status();
+    uint64_t acted_on = 0;
+    bool was_in_force = true;
+    for (const Aim& aim : *aims) {
+      act.container = aim.container;
+      act.group = aim.group;
+      const absl::StatusOr<channel::Acted> acted = DoAct(session, act);
+      if (!acted.ok()) return acted.status();
+      acted_on |= acted->groups;
+      was_in_force = was_in_force && acted->was_in_force != 0;
+    }
+    AddDevices(*groups, acted_on, response);
+    response.set_was_in_force(was_in_force && !aims->empty());
+    if (target.what_case() == api::Target::kAll) act.container = act.group = 0;
+    return absl::OkStatus();
   }
 
   static absl::Status Finish(const absl::StatusOr<channel::Acted>& acted, const Groups& groups,

@@ -85,6 +85,30 @@ TEST_F(ActionsTest, ADryRunChangesNothing) {
   EXPECT_EQ(program_.model().groups[0].flags, 0u);
 }
 
+TEST_F(ActionsTest, AllThatASessionHasIsFrozenAndThawed) {
+  Connect();
+  api::FreezeRequest request;
+  request.mutable_target()->set_session(kId);
+  request.mutable_target()->set_all(true);
+  api::ActionResponse response;
+  ASSERT_TRUE(Freeze(request, &response).ok());
+  EXPECT_EQ(response.devices_size(), static_cast<int>(program_.model().groups.size()));
+  for (const channel::GroupInfo& group : program_.model().groups) {
+    EXPECT_EQ(group.flags, uint32_t{channel::kGroupIsFrozen});
+  }
+  const LoggedEvent event = EventOf(response.sequence());
+  EXPECT_EQ(event.container, 0u);
+  EXPECT_EQ(event.value, 0u);
+  ASSERT_TRUE(Freeze(request, &response).ok());
+  EXPECT_TRUE(response.was_in_force());
+
+  grpc::ClientContext context;
+  api::ThawRequest thaw;
+  *thaw.mutable_target() = request.target();
+  ASSERT_TRUE(actions_.Thaw(&context, thaw, &response).ok());
+  for (const channel::GroupInfo& group : program_.model().groups) EXPECT_EQ(group.flags, 0u);
+}
+
 TEST_F(ActionsTest, TargetsThatAreNotThereAreNamed) {
   Connect();
   api::ActionResponse response;
@@ -102,6 +126,9 @@ TEST_F(ActionsTest, TargetsThatAreNotThereAreNamed) {
   request.mutable_target()->set_container(0);
   status = Freeze(request, &response);
   EXPECT_EQ(FieldOf(status), "target.container");
+  request.mutable_target()->set_all(false);
+  status = Freeze(request, &response);
+  EXPECT_EQ(FieldOf(status), "target.all");
 }
 
 TEST_F(ActionsTest, ARepeatedRequestIsNotCarriedOutAgain) {

@@ -26,7 +26,7 @@ std::set<uint32_t> GroupsOf(const Session& session, const api::Target& target,
       break;
     default:
       for (const HeldDevice& device : devices) {
-        if (device.name == target.device()) groups.insert(device.group);
+        if (target.all() || device.name == target.device()) groups.insert(device.group);
       }
   }
   return groups;

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""A job: an orchestrator acts on dpdk-testpmd while it forwards packets between its two ports.
+
+Prints a line for each thing that was seen, as `seen: ...`, and fails at the first that is not as it
+should be.
+
+Usage: control_job.py DAEMON TOOL PREFIX...
+"""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import dpdk
+from devices import DEVICES, vm
+
+FOLDER = pathlib.Path("/run/control-job")
+CONTROL = FOLDER / "control.sock"
+SESSION = FOLDER / "session.sock"
+PATIENCE = 60
+# How long nothing may arrive before it counts as stopped: packets arrive by the thousand a second.
+STILL = 2
+
+
+def fail(text):
+    sys.exit(f"not seen: {text}")
+
+
+def saw(text):
+    print(f"seen: {text}", flush=True)
+
+
+def wait_for(what, condition):
+    """Waits until a condition is true, and returns what it came to."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            fail(f"{what}, for {PATIENCE} s")
+        time.sleep(0.05)
+    return value
+
+
+class Daemon:
+    """vfio-compatd, and the command line that speaks to it."""
+
+    def __init__(self, program, tool):
+        self._program, self._tool = program, tool
+        FOLDER.mkdir()
+        self.start()
+
+    def start(self):
+        command = [self._program, "--socket", CONTROL, "--session-socket", SESSION]
+        self._process = subprocess.Popen(command)  # pylint: disable=consider-using-with
+        wait_for("the daemon", self._answers)
+
+    def _answers(self):
+        command = [self._tool, "ps", "--host", f"unix:{CONTROL}"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def ask(self, command, *arguments):
+        """What a command of the tool prints; the job fails if it does."""
+        words = [self._tool, command, "--host", f"unix:{CONTROL}", *arguments]
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        if result.returncode:
+            fail(f"{command}: {result.stderr}")
+        return result.stdout
+
+    def ask_json(self, command, *arguments):
+        return json.loads(self.ask(command, *arguments, "--json"))
+
+    def session(self):
+        """The only session; nothing if it is not there yet."""
+        sessions = self.ask_json("ps").get("sessions", [])
+        return self.ask_json("show", sessions[0]["id"]) if len(sessions) == 1 else None
+
+
+class Ports:
+    """What arrives at testpmd's ports."""
+
+    def __init__(self, testpmd):
+        self._testpmd = testpmd
+
+    def received(self):
+        output = self._testpmd.ask("show port stats all", r"(?s)(RX-packets.*){2}" + dpdk.PROMPT)
+        return sum(map(int, re.findall(r"RX-packets: +(\d+)", output)))
+
+    def flow(self):
+        """How many packets arrive in a while."""
+        before = self.received()
+        time.sleep(STILL)
+        return self.received() - before
+
+    def restart(self):
+        """Has packets go round again. Those that were under way are lost, and with a device that
+        was cut off in the middle of a transfer only a reset helps: so does hardware."""
+        for command in ("stop", "port stop all", "port start all", "start tx_first"):
+            self._testpmd.ask(command, dpdk.PROMPT)
+
+    def check_flow(self, what):
+        flow = self.flow()
+        if flow == 0:
+            fail(f"packets, {what}")
+        saw(f"packets flow {what}: {flow}")
+
+    def check_stillness(self, what):
+        # What arrived before it was told may be counted now.
+        self.received()
+        flow = self.flow()
+        if flow != 0:
+            fail(f"no packets, {what}: {flow}")
+        saw(f"no packets {what}")
+
+
+def main():
+    program, tool, *prefix = sys.argv[1:]
+    vm("vm_bind", *DEVICES)
+    daemon = Daemon(program, tool)
+    testpmd = dpdk.start_testpmd("testpmd", [*prefix[:-1], f"--control={SESSION}", "--"], DEVICES)
+    ports = Ports(testpmd)
+    testpmd.ask("start tx_first", dpdk.PROMPT)
+    session = wait_for("the session", daemon.session)
+    pid = str(session["pid"])
+    if session["backend"] != "BACKEND_KERNEL" or "dpdk-testpmd" not in session["command"]:
+        fail(f"testpmd on the kernel backend: {session}")
+    saw(f"testpmd, {len(daemon.ask('maps', pid).splitlines())} mappings")
+    first, _, user_address = re.match(r"(\w+)-\w+ (\S+) (\w+)", daemon.ask("maps", pid)).groups()
+    translation = daemon.ask_json("translate", pid, f"0x{first}")
+    if int(translation["user_address"]) != int(user_address, 16):
+        fail(f"that 0x{first} leads to 0x{user_address}: {translation}")
+    saw("a translation")
+    ports.check_flow("at first")
+
+    daemon.ask("freeze", pid)
+    ports.check_stillness("while frozen")
+    daemon.kill()
+    daemon.start()
+    session = wait_for("the session again", daemon.session)
+    if not session["containers"][0].get("is_frozen"):
+        fail(f"a container that is still frozen: {session}")
+    ports.check_stillness("while frozen, with a new daemon")
+    daemon.ask("thaw", pid)
+    ports.restart()
+    ports.check_flow("after thawing")
+
+    os.kill(int(pid), signal.SIGSTOP)
+    output = daemon.ask("freeze", pid)
+    if "did not answer" not in output:
+        fail(f"that the process does not answer: {output}")
+    os.kill(int(pid), signal.SIGCONT)
+    ports.check_stillness("after a stopped process was frozen")
+    daemon.ask("thaw", pid)
+    ports.restart()
+    ports.check_flow("after thawing again")
+
+    daemon.ask("revoke", pid)
+    ports.check_stillness("after revoking")
+    dpdk.quit_testpmd(testpmd)
+    wait_for("the session's end", lambda: not daemon.ask_json("ps").get("sessions"))
+    saw("the session's end")
+
+
+if __name__ == "__main__":
+    main()
