@@ -33,7 +33,7 @@ extern __thread Shard* own_shard __attribute__((tls_model("initial-exec")));
 Shard* TakeShard();
 
 // One call in so many is timed.
-inline constexpr uint64_t kSampling = 64;
+inline constexpr uint64_t kSampling = 256;
 // Nanoseconds, if `call` is of those that are timed; 0 otherwise.
 int64_t StartTiming(uint32_t call);
 

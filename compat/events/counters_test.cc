@@ -52,8 +52,8 @@ TEST_F(CountersTest, LosesNoneOfManyThreads) {
 
 TEST_F(CountersTest, TimesSomeOfTheCallsThatMapAndUnmap) {
   std::thread([] {
-    for (int i = 0; i < 640; ++i) CountedCall(kMap).End(0);
-    for (int i = 0; i < 128; ++i) CountedCall(kUnmap).End(0);
+    for (int i = 0; i < 2560; ++i) CountedCall(kMap).End(0);
+    for (int i = 0; i < 512; ++i) CountedCall(kUnmap).End(0);
     for (int i = 0; i < 128; ++i) CountedCall(kSetIommu).End(0);
   }).join();
   const Latencies read = ReadLatencies();

@@ -12,7 +12,6 @@ namespace compat::events {
 
 using ioas::SystemCall;
 using session::Event;
-using session::EventKind;
 
 Rings* Rings::Make(int wake) {
   void* const memory =
@@ -29,25 +28,23 @@ void Rings::Unmake(Rings* rings) {
   if (rings != nullptr) munmap(rings, sizeof(Rings));
 }
 
-void Rings::Push(const Event& event) {
+void Rings::PushOther(const Event& event) {
   const uint32_t place = event.container % kOwnRings;
-  const uint32_t owner = owners_[place].load(std::memory_order_relaxed);
-  if (event.container != 0 && (owner == event.container || Claim(place, event.container))) {
+  if (event.container != 0 && Claim(place, event.container)) {
     own_[place].PushAlone(event);
-    // Its ring is the next one's.
-    if (event.kind == static_cast<uint16_t>(EventKind::kClosed)) [[unlikely]] {
-      owners_[place].store(0, std::memory_order_release);
-    }
   } else {
     shared_.Push(event);
   }
-  if (sleeps_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    Wake();
 }
 
 bool Rings::Claim(uint32_t place, uint32_t container) {
   uint32_t nobody = 0;
   return owners_[place].compare_exchange_strong(nobody, container, std::memory_order_acquire);
+}
+
+void Rings::Disown(uint32_t place, uint32_t container) {
+  if (container == 0 || owners_[place].load(std::memory_order_relaxed) != container) return;
+  owners_[place].store(0, std::memory_order_release);
 }
 
 void Rings::Wake() {

@@ -25,7 +25,20 @@ class Rings {
   static void Unmake(Rings* rings);
 
   // Adds an event. The lock of the address space of event.container, if that is not 0, is held.
-  void Push(const session::Event& event);
+  void Push(const session::Event& event) {
+    const uint32_t place = event.container % kOwnRings;
+    const bool is_owner = owners_[place].load(std::memory_order_relaxed) == event.container;
+    if (event.container != 0 && is_owner) [[likely]] {
+      own_[place].PushAlone(event);
+    } else {
+      PushOther(event);
+    }
+    // Its ring is the next one's.
+    if (event.kind == static_cast<uint16_t>(session::EventKind::kClosed)) [[unlikely]]
+      Disown(place, event.container);
+    if (sleeps_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      Wake();
+  }
 
   // --- For the reader ---
 
@@ -48,6 +61,9 @@ class Rings {
   Rings() = default;
   // Gives a container a ring, if its place is free. Returns whether it has it.
   bool Claim(uint32_t place, uint32_t container);
+  void Disown(uint32_t place, uint32_t container);
+  // Of a container that has no ring yet, or of none.
+  void PushOther(const session::Event& event);
   void Wake();
 
   alignas(64) std::atomic<uint32_t> sleeps_;
