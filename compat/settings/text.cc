@@ -79,6 +79,18 @@ std::string HexNumber(uint64_t value) {
   return "0x" + std::string(digits, end);
 }
 
-std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string Quoted(std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string quoted = "'";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      quoted += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 0xf]};
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
 
 }  // namespace compat::settings

@@ -25,7 +25,7 @@ Parsed<uint64_t> ParseNumber(std::string_view text);
 // `value` as "0x..".
 std::string HexNumber(uint64_t value);
 
-// `text` in single quotes, for messages.
+// `text` in single quotes, for messages of one line: control characters as \xNN.
 std::string Quoted(std::string_view text);
 
 }  // namespace compat::settings

@@ -46,6 +46,12 @@ TEST(ParseNumberTest, RefusesWhatIsNoNumberOrTooLarge) {
   }
 }
 
+TEST(QuotedTest, MessagesStayOnOneLine) {
+  EXPECT_EQ(Quoted("a b"), "'a b'");
+  EXPECT_EQ(Quoted("a\nb\x1b\x7f"), R"('a\x0ab\x1b\x7f')");
+  EXPECT_EQ(Quoted("\xc3\xa4"), "'\xc3\xa4'");
+}
+
 TEST(HexNumberTest, PrintsWhatParseNumberReads) {
   EXPECT_EQ(HexNumber(0), "0x0");
   EXPECT_EQ(HexNumber(UINT64_MAX), "0xffffffffffffffff");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -19,6 +20,11 @@ constexpr absl::string_view kFingerprint = "sha256:";
 // Of a serial number: RFC 5280 allows 20 bytes.
 constexpr size_t kMaxSerial = 40;
 
+// A word of the file as a log may show it: a line that ends as on other systems has a \r in it.
+std::string Shown(absl::string_view word) {
+  return absl::StrCat("'", absl::Utf8SafeCHexEscape(word), "'");
+}
+
 absl::Status Bad(absl::string_view why) { return absl::InvalidArgumentError(why); }
 
 bool IsHexadecimal(absl::string_view text) {
@@ -29,7 +35,7 @@ absl::StatusOr<Role> ParseRole(absl::string_view text) {
   if (text == "reader") return Role::kReader;
   if (text == "operator") return Role::kOperator;
   if (text == "admin") return Role::kAdmin;
-  return Bad(absl::StrCat("'", text, "' is no role: reader, operator or admin"));
+  return Bad(absl::StrCat(Shown(text), " is no role: reader, operator or admin"));
 }
 
 }  // namespace
@@ -46,7 +52,7 @@ absl::Status Policy::ParseRevocation(absl::string_view what) {
   }
   number.erase(0, number.find_first_not_of('0'));
   if (!IsHexadecimal(number) || number.size() > kMaxSerial) {
-    return Bad(absl::StrCat("'", what, "' is neither a serial number nor sha256:FINGERPRINT"));
+    return Bad(absl::StrCat(Shown(what), " is neither a serial number nor sha256:FINGERPRINT"));
   }
   serials_.insert(number);
   return absl::OkStatus();
@@ -63,7 +69,7 @@ absl::Status Policy::ParseLine(absl::string_view line) {
   const absl::StatusOr<Role> role = ParseRole(words[2]);
   if (!role.ok()) return role.status();
   if (!roles_.emplace(words[1], *role).second) {
-    return Bad(absl::StrCat("'", words[1], "' has a role already"));
+    return Bad(absl::StrCat(Shown(words[1]), " has a role already"));
   }
   return absl::OkStatus();
 }

@@ -51,6 +51,13 @@ TEST(PolicyTest, ALineThatIsNotUnderstoodIsNamed) {
             "policy:1: a sha256 fingerprint has 64 hexadecimal digits");
 }
 
+TEST(PolicyTest, WhatIsWrongIsShownOnOneLine) {
+  EXPECT_EQ(Problem("role a reader\r\n"),
+            R"(policy:1: 'reader\r' is no role: reader, operator or admin)");
+  EXPECT_EQ(Problem("revoke \x1b[2J"),
+            R"(policy:1: '\x1b[2J' is neither a serial number nor sha256:FINGERPRINT)");
+}
+
 TEST(PolicyFileTest, ABadFileLeavesThePolicyAsItWas) {
   const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/policy";
   PolicyFile file(path);
