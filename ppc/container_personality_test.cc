@@ -45,6 +45,13 @@ TEST(SpaprOnlyTest, Type1IsNotOffered) {
   }
 }
 
+TEST_F(EitherTest, ExtensionThatIsNoTypeIsRefusedByTheDriverThatHasIt) {
+  for (const uint32_t extension : {abi::kEeh, abi::kUnmapAll}) {
+    EXPECT_EQ(SetIommu(type1_, extension), -EINVAL) << extension;
+  }
+  EXPECT_EQ(SetIommu(type1_, abi::kUpdateVaddr), -ENODEV);
+}
+
 TEST_F(EitherTest, ContainerHasTheExtensionsOfAllUntilItHasAType) {
   for (const uint64_t extension : {1, 2, 3, 5, 7, 9}) {
     EXPECT_EQ(host_.Ioctl(type1_, abi::kCheckExtension, extension), 1) << extension;

@@ -59,7 +59,11 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
     return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};
   }
   const Personality& personality = *host.parts().personality;
-  // The same number names an IOMMU and asks for it as an extension.
+  // The same number names an IOMMU and asks for it as an extension: a driver that has an extension
+  // which is no IOMMU is asked for one, and refuses.
+  if (!personality.Offers(type) && personality.CheckExtension(type, nullptr) > 0) {
+    return ioas::Error{EINVAL, "the number is an extension's, and no IOMMU type's"};
+  }
   if (!personality.Offers(type) || !IsPermitted(container, type)) {
     return ioas::Error{ENODEV, "no such IOMMU type is on offer"};
   }

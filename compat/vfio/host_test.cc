@@ -98,6 +98,8 @@ TEST_F(HostTest, IommuNeedsAGroupInTheContainerAndIsChosenOnce) {
   for (const uint32_t absent : {99u, abi::kSpaprTceIommu, abi::kSpaprTceV2Iommu}) {
     EXPECT_EQ(SetIommu(absent), -ENODEV) << absent;
   }
+  // An extension that is there, and no type.
+  EXPECT_EQ(SetIommu(abi::kUnmapAll), -EINVAL);
   EXPECT_EQ(SetIommu(abi::kType1v2Iommu), 0);
   EXPECT_EQ(SetIommu(abi::kType1v2Iommu), -EINVAL);
   EXPECT_EQ(SetIommu(abi::kType1Iommu), -EINVAL);
