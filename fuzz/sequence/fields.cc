@@ -491,7 +491,10 @@ bool HasIova(Op op) {
 uint64_t DecodeFirst(Kind kind, Op op, uint8_t field) {
   switch (op) {
     case Op::kOpenGroup:
+      if (kind != Kind::kMixed) return field % 16 == 15 ? 2 : 0;
+      return field % 16 == 15 ? 2 : field % 2;
     case Op::kGetDevice:
+      if (kind != Kind::kMixed) return field % 16 == 15 ? 3 : 0;
       return field % 16 == 15 ? 3 : field % 3;
     case Op::kExtension:
       return Pick(kExtensions, field);

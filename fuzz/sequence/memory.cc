@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kLargePage = 2 << 20;
 // Each area has as much to itself.
-constexpr uint64_t kDistance = 4 * kLargePage;
+constexpr uint64_t kDistance = 32 * kLargePage;
 constexpr uint64_t kAreas = kVariables + 2;
 
 void Place(std::byte* at, uint64_t size, int protection, bool shared) {

@@ -27,7 +27,6 @@ void Reference::CloseAll() {
 }
 
 long Reference::Make(const Step& step, Request& request) {
-  const std::shared_ptr<File> file = FileOf(step.fd);
   switch (step.op) {
     case Op::kOpenContainer:
       FileOf(step.fd) = std::make_shared<File>(
@@ -38,14 +37,16 @@ long Reference::Make(const Step& step, Request& request) {
     case Op::kClose:
       return Close(step.fd);
     case Op::kDup:
-      FileOf(step.other) = file;
-      return file != nullptr ? 0 : -EBADF;
+      FileOf(step.other) = FileOf(step.fd);
+      return FileOf(step.fd) != nullptr ? 0 : -EBADF;
     case Op::kSetContainer:
       return SetContainer(step.fd, step.other);
     case Op::kGetDevice:
       return GetDevice(step.fd, step.other, static_cast<uint32_t>(step.values[0]));
-    default:
-      return file != nullptr ? Ioctl(*file, request) : -EBADF;
+    default: {
+      const std::shared_ptr<File> called = FileOf(step.fd);
+      return called != nullptr ? Ioctl(*called, request) : -EBADF;
+    }
   }
 }
 
@@ -133,6 +134,8 @@ long Reference::SetContainer(Slot name, Slot given) {
   for (const auto& [iova, mapping] : container.mappings) {
     if (mapping.has_lost_address) return -EBUSY;
   }
+  // Version 1's table is a group's own.
+  if (container.type == kSpaprV1) return -EBUSY;
   group.container = other->container;
   container.groups.insert(container.groups.begin(), file->number);
   return 0;

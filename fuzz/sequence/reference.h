@@ -43,7 +43,7 @@ struct ReferenceRegion {
   uint64_t mapped;  // pages of windows that lead there
 
   bool Contains(uint64_t first, uint64_t bytes) const {
-    return address <= first && first + bytes <= address + size;
+    return first - address < size && bytes <= size - (first - address);
   }
 };
 

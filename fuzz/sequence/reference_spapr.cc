@@ -64,6 +64,13 @@ void CreateDefaultWindow(ReferenceContainer& container) {
   CreateWindow(container, 12, kDefaultSize, 1);
 }
 
+// What the kernel returns for memory of which a part cannot be pinned: how many pages come before.
+long PinnedPages(uint64_t address) {
+  uint64_t pages = 0;
+  while (Memory::Of().Contains(address + pages * kPage, kPage, true)) ++pages;
+  return pages != 0 ? static_cast<long>(pages) : -EFAULT;
+}
+
 }  // namespace
 
 long Reference::SpaprCall(ReferenceContainer& container, Request& request) {
@@ -195,8 +202,9 @@ long Reference::Register(ReferenceContainer& container, const Request& request) 
     container.is_enabled = true;
     return 0;
   }
-  if (memory.size == 0) return -ENOMEM;
-  if (!Memory::Of().Contains(memory.vaddr, memory.size, true)) return -EFAULT;
+  // The kernel lists the pages, which has to be some and not too many.
+  if (memory.size == 0 || memory.size >> 47 != 0) return -ENOMEM;
+  if (!Memory::Of().Contains(memory.vaddr, memory.size, true)) return PinnedPages(memory.vaddr);
   for (const ReferenceRegion& region : regions_) {
     if (region.address < end && memory.vaddr < region.address + region.size) return -EINVAL;
   }
