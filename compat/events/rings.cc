@@ -28,7 +28,7 @@ void Rings::Unmake(Rings* rings) {
   if (rings != nullptr) munmap(rings, sizeof(Rings));
 }
 
-void Rings::PushOther(const Event& event) {
+void Rings::PushOther(Event event) {
   const uint32_t place = event.container % kOwnRings;
   if (event.container != 0 && Claim(place, event.container)) {
     own_[place].PushAlone(event);

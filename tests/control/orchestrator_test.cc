@@ -3,10 +3,13 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/control/processes.h"
@@ -25,6 +28,7 @@ using grpc::StatusCode;
 using std::chrono::steady_clock;
 
 constexpr char kAddress[] = "0000:00:05.0";
+constexpr uint32_t kContainer = 1;  // the first of a program
 
 // The services of a daemon.
 struct Stubs {
@@ -124,22 +128,68 @@ class OrchestratorTest : public testing::Test {
     request.mutable_target()->set_device(kAddress);
     return Do(&api::Actions::Stub::Thaw, request);
   }
+  grpc::Status Revoke() {
+    api::RevokeRequest request;
+    request.set_session(id_);
+    request.set_container(kContainer);
+    return Do(&api::Actions::Stub::Revoke, request);
+  }
+  grpc::Status SetLimits(const api::Limits& limits) {
+    api::SetLimitsRequest request;
+    request.set_session(id_);
+    request.set_container(kContainer);
+    *request.mutable_limits() = limits;
+    return Do(&api::Actions::Stub::SetLimits, request);
+  }
 
-  std::vector<api::Mapping> Mappings() {
+  grpc::Status List(std::vector<api::Mapping>& mappings) {
     ClientContext context;
     api::ListMappingsRequest request;
     request.set_session(id_);
-    request.set_container(Container().number());
+    request.set_container(kContainer);
     const auto reader = stubs_->spaces.ListMappings(&context, request);
-    std::vector<api::Mapping> mappings;
     api::ListMappingsResponse response;
     while (reader->Read(&response)) {
       mappings.insert(mappings.end(), response.mappings().begin(), response.mappings().end());
     }
-    EXPECT_TRUE(reader->Finish().ok());
+    return reader->Finish();
+  }
+  std::vector<api::Mapping> Mappings() {
+    std::vector<api::Mapping> mappings;
+    EXPECT_TRUE(List(mappings).ok());
     return mappings;
   }
+  grpc::Status Translate(uint64_t iova, api::Translation& translation) {
+    ClientContext context;
+    api::TranslateRequest request;
+    request.set_session(id_);
+    request.set_container(kContainer);
+    request.set_iova(iova);
+    return stubs_->spaces.Translate(&context, request, &translation);
+  }
 
+ public:
+  // --- What may be under way when a daemon is killed ---
+
+  grpc::Status ListAgain() {
+    std::vector<api::Mapping> mappings;
+    return List(mappings);
+  }
+  grpc::Status TranslateAgain() {
+    api::Translation translation;
+    return Translate(0, translation);
+  }
+  grpc::Status LimitAgain() {
+    api::Limits limits;
+    limits.set_mapping_count(100 + limit_++ % 2);
+    return SetLimits(limits);
+  }
+  grpc::Status FreezeOrThaw() { return freeze_++ % 2 == 0 ? Freeze() : Thaw(); }
+  grpc::Status RevokeAgain() { return Revoke(); }
+
+ protected:
+  int limit_ = 0;
+  int freeze_ = 0;
   std::unique_ptr<QemuDisk> disk_;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<Stubs> stubs_;
@@ -167,13 +217,9 @@ TEST_F(OrchestratorTest, AProgramIsSeenAsItIs) {
   for (size_t i = 1; i < mappings.size(); ++i) {
     EXPECT_GT(mappings[i].first(), mappings[i - 1].last());
   }
-  ClientContext translating;
-  api::TranslateRequest request;
-  request.set_session(id_);
-  request.set_container(Container().number());
-  request.set_iova(mappings[0].first() + 1);
+  EXPECT_EQ(Container().number(), kContainer);
   api::Translation translation;
-  ASSERT_TRUE(stubs_->spaces.Translate(&translating, request, &translation).ok());
+  ASSERT_TRUE(Translate(mappings[0].first() + 1, translation).ok());
   EXPECT_EQ(translation.user_address(), mappings[0].user_address() + 1);
 }
 
@@ -217,26 +263,56 @@ TEST_F(OrchestratorTest, TheNextDaemonKnowsTheProgramAndWhatIsFrozenStaysSo) {
   EXPECT_NE(qemu_->Do("read -P 0x22 0 64k").find("read 65536/65536"), std::string::npos);
 }
 
-TEST_F(OrchestratorTest, ADaemonThatIsKilledWhileItIsWatchedAndAskedDisturbsNoProgram) {
+// Makes calls of a kind, one after the other, until the daemon is gone.
+class Caller {
+ public:
+  template <typename Call>
+  explicit Caller(Call call)
+      : thread_([this, call] {
+          while (call().error_code() != StatusCode::UNAVAILABLE) ++answered_;
+        }) {}
+  ~Caller() { thread_.join(); }
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+
+  void AwaitAnswers(int number) const {
+    while (answered_ < number) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<int> answered_ = 0;
+  std::thread thread_;
+};
+
+using Call = grpc::Status (OrchestratorTest::*)();
+
+class KilledDaemonTest : public OrchestratorTest,
+                         public testing::WithParamInterface<std::pair<const char*, Call>> {};
+
+// Whatever it was doing then: the program goes on, and the next daemon knows it within a second.
+TEST_P(KilledDaemonTest, DisturbsNoProgram) {
+  const Call call = GetParam().second;
+  qemu_->Do("write -P 0x33 0 1M");
   for (int i = 0; i < 3; ++i) {
     {
       Events events(*stubs_);
-      events.Await(api::Event::KIND_OPENED, false);
-      qemu_->Send("write -P 0x33 0 1M");
-      Mappings();
+      const Caller caller([&] { return (this->*call)(); });
+      caller.AwaitAnswers(3);
       daemon_->Kill();
     }
-    EXPECT_NE(qemu_->Answer().find("wrote 1048576/1048576"), std::string::npos);
-    Restart();
+    EXPECT_LT(Restart(), std::chrono::milliseconds(1000));
+    EXPECT_EQ(Get().pid(), qemu_->process().pid());
+  }
+  EXPECT_TRUE(Thaw().ok());
+  EXPECT_TRUE(SetLimits({}).ok());
+  if (!Container().is_revoked()) {
+    EXPECT_NE(qemu_->Do("read -P 0x33 0 1M").find("read 1048576/1048576"), std::string::npos);
   }
   EXPECT_TRUE(qemu_->process().IsAlive());
 }
 
 TEST_F(OrchestratorTest, ARevokedContainerIsEmptyAndItsProgramLives) {
-  api::RevokeRequest request;
-  request.set_session(id_);
-  request.set_container(Container().number());
-  ASSERT_TRUE(Do(&api::Actions::Stub::Revoke, request).ok());
+  ASSERT_TRUE(Revoke().ok());
   EXPECT_TRUE(Container().is_revoked());
   EXPECT_EQ(Container().mapping_count(), 0u);
   EXPECT_TRUE(qemu_->process().IsAlive());
@@ -275,6 +351,15 @@ TEST_F(OrchestratorTest, ASessionEndsWithItsProgram) {
   EXPECT_EQ(events.Await(api::Event::KIND_CLOSED, false).session(), id_);
   EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(1));
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    InTheMiddleOf, KilledDaemonTest,
+    testing::Values(std::make_pair("Listing", &OrchestratorTest::ListAgain),
+                    std::make_pair("Translating", &OrchestratorTest::TranslateAgain),
+                    std::make_pair("Limiting", &OrchestratorTest::LimitAgain),
+                    std::make_pair("Freezing", &OrchestratorTest::FreezeOrThaw),
+                    std::make_pair("Revoking", &OrchestratorTest::RevokeAgain)),
+    [](const auto& info) { return info.param.first; });
 
 }  // namespace
 }  // namespace tests::control
