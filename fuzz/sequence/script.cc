@@ -93,21 +93,6 @@ std::string Arguments(const Step& step) {
   }
 }
 
-// Whether vconf makes the call as it is: it has an argsz, flags and a bitmap of its own for some.
-bool HasWords(const Step& step) {
-  switch (step.op) {
-    case Op::kStatus:
-    case Op::kDeviceInfo:
-      return step.argsz == ArgszOf(step.op) || step.op == Op::kDeviceInfo;
-    case Op::kUnmapBitmap:
-    case Op::kDirtyGet:
-      return step.argsz == ArgszOf(step.op) && std::has_single_bit(step.flags) &&
-             step.bitmap == BitmapFault::kNone && step.values[1] <= uint64_t{1} << 30;
-    default:
-      return true;
-  }
-}
-
 // The words of a script, whose numbers are sums.
 class Reader {
  public:
@@ -250,7 +235,21 @@ class Reader {
 
 std::string Preamble() {
   return "anon m 1M\nanon n 256K\nmemfd s 256K\nro r 256K\nanon h 4M 2M\n"
-         "open none /dev/vfio/none\nopen null /dev/null\n";
+         "open none /none\nopen null /dev/null\n";
+}
+
+bool HasWords(const Step& step) {
+  switch (step.op) {
+    case Op::kStatus:
+    case Op::kDeviceInfo:
+      return step.argsz == ArgszOf(step.op) || step.op == Op::kDeviceInfo;
+    case Op::kUnmapBitmap:
+    case Op::kDirtyGet:
+      return step.argsz == ArgszOf(step.op) && std::has_single_bit(step.flags) &&
+             step.bitmap == BitmapFault::kNone && step.values[1] <= uint64_t{1} << 30;
+    default:
+      return true;
+  }
 }
 
 std::string LineOf(const Step& step) {

@@ -18,6 +18,10 @@ std::string Preamble();
 // that is not there) is a comment; it changes nothing.
 std::string LineOf(const Step& step);
 
+// Whether vconf makes the step's call as it is: it has an argsz, flags and a bitmap of its own for
+// some.
+bool HasWords(const Step& step);
+
 // The steps of a script, as far as there are such: forks and memory of other sizes are not.
 std::vector<Step> ReadScript(std::istream& script);
 
