@@ -39,7 +39,8 @@ class Gone final : public ioas::PageRunSink {
 inline ioas::IommuProperties TakeProperties(Input& input) {
   constexpr std::span<const IovaRange> kApertures[] = {kWhole, kTwo, kNarrow};
   constexpr std::span<const IovaRange> kReserved[] = {{}, kInterrupts, kOdd};
-  ioas::IommuProperties iommu{.page_sizes = kPage | kPage << 9};
+  ioas::IommuProperties iommu{};
+  iommu.page_sizes = kPage | kPage << 9;
   iommu.apertures = kApertures[input.TakeBelow(3)];
   iommu.reserved = kReserved[input.TakeBelow(3)];
   iommu.has_windows_anywhere = input.TakeBelow(2) != 0;
