@@ -37,7 +37,7 @@ Memory::Memory() {
     bool is_writable;
     bool is_shared;
   };
-  constexpr Shape kShapes[kVariables] = {{1 << 20, true, false},
+  constexpr Shape kShapes[kVariables] = {{4 << 20, true, false},
                                          {256 << 10, true, false},
                                          {256 << 10, true, true},
                                          {256 << 10, false, false},

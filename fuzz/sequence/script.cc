@@ -5,7 +5,6 @@
 #include <cinttypes>
 #include <cstdio>
 #include <iterator>
-#include <map>
 #include <sstream>
 
 #include "fuzz/sequence/fields.h"
@@ -93,148 +92,27 @@ std::string Arguments(const Step& step) {
   }
 }
 
-// The words of a script, whose numbers are sums.
-class Reader {
- public:
-  // The step of a line; false if there is none of its kind.
-  bool Read(const std::string& line, Step& step) {
-    std::istringstream stream(line.substr(0, line.find('#')));
-    words_.assign(std::istream_iterator<std::string>(stream), {});
-    next_ = 1;
-    if (words_.empty()) return false;
-    if (words_[0] == "set") {
-      Take();
-      variables_["$" + words_[1]] = TakeNumber();
-      return false;
-    }
-    const auto* const word = std::find(std::begin(kWords), std::end(kWords), words_[0]);
-    if (word == std::end(kWords)) return false;
-    step = {};
-    step.op = static_cast<Op>(word - std::begin(kWords));
-    step.fd = TakeSlot();
-    step.argsz = ArgszOf(step.op);
-    ReadArguments(step);
-    return true;
+uint64_t Parse(const std::string& term) {
+  char* end = nullptr;
+  const uint64_t value = std::strtoull(term.c_str(), &end, 0);
+  switch (*end) {
+    case 'K':
+      return value << 10;
+    case 'M':
+      return value << 20;
+    case 'G':
+      return value << 30;
+    case 'T':
+      return value << 40;
+    default:
+      return value;
   }
-
- private:
-  std::string Take() { return next_ < words_.size() ? words_[next_++] : std::string(); }
-
-  Slot TakeSlot() {
-    const std::string name = Take();
-    const auto* const found = std::find(std::begin(kSlotNames), std::end(kSlotNames), name);
-    if (found != std::end(kSlotNames)) return static_cast<Slot>(found - std::begin(kSlotNames));
-    return name == "x" ? Slot::kD4 : Slot::kNone;
-  }
-
-  static uint64_t Parse(const std::string& term) {
-    char* end = nullptr;
-    const uint64_t value = std::strtoull(term.c_str(), &end, 0);
-    switch (*end) {
-      case 'K':
-        return value << 10;
-      case 'M':
-        return value << 20;
-      case 'G':
-        return value << 30;
-      case 'T':
-        return value << 40;
-      default:
-        return value;
-    }
-  }
-
-  // A sum of numbers, and of a variable's memory.
-  Pointer TakePointer() {
-    const std::string text = Take();
-    Pointer pointer = {Variable::kNobodys, 0};
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find_first_of("+-", at + 1), text.size());
-      std::string term = text.substr(at, end - at);
-      const bool minus = term[0] == '-';
-      if (term[0] == '-' || term[0] == '+') term.erase(0, 1);
-      const auto* const name =
-          std::find_if(std::begin(kVariableNames), std::end(kVariableNames),
-                       [&](const char* each) { return term == std::string("$") + each; });
-      if (name != std::end(kVariableNames)) {
-        pointer.variable = static_cast<Variable>(name - std::begin(kVariableNames));
-      } else {
-        const uint64_t value = term[0] == '$' ? variables_[term] : Parse(term);
-        pointer.offset += minus ? -value : value;
-      }
-      at = end;
-    }
-    return pointer;
-  }
-  uint64_t TakeNumber() { return TakePointer().offset; }
-
-  void TakeHead(Step& step) {
-    step.argsz = static_cast<uint32_t>(TakeNumber());
-    step.flags = static_cast<uint32_t>(TakeNumber());
-  }
-
-  void ReadOpen(Step& step) {
-    const std::string path = Take();
-    step.op = path == "/dev/vfio/vfio" ? Op::kOpenContainer : Op::kOpenGroup;
-    for (size_t number = 0; number < std::size(kGroupPaths); ++number) {
-      if (path == kGroupPaths[number]) step.values[0] = number;
-    }
-  }
-
-  void ReadArguments(Step& step) {
-    auto& values = step.values;
-    switch (step.op) {
-      case Op::kOpenContainer:
-      case Op::kOpenGroup:
-        return ReadOpen(step);
-      case Op::kDup:
-      case Op::kSetContainer:
-        step.other = TakeSlot();
-        return;
-      case Op::kGetDevice: {
-        step.other = TakeSlot();
-        const std::string name = " " + Take();
-        for (size_t i = 1; i < std::size(kDevices); ++i) values[0] += name == kDevices[i] ? i : 0;
-        return;
-      }
-      case Op::kInfo:
-      case Op::kTceInfo:
-        step.argsz = static_cast<uint32_t>(TakeNumber());
-        return;
-      case Op::kMap:
-      case Op::kRegister:
-      case Op::kUnregister:
-        TakeHead(step);
-        step.memory = TakePointer();
-        if (step.op == Op::kMap) values[0] = TakeNumber();
-        values[1] = TakeNumber();
-        return;
-      case Op::kUnmapBitmap:
-      case Op::kDirtyGet:
-        step.flags = step.op == Op::kDirtyGet ? 4 : 1;
-        break;
-      case Op::kUnmap:
-      case Op::kDirty:
-      case Op::kCreate:
-      case Op::kRemove:
-      case Op::kEeh:
-        TakeHead(step);
-        break;
-      default:
-        break;
-    }
-    for (uint64_t& each : values) each = TakeNumber();
-  }
-
-  std::vector<std::string> words_;
-  size_t next_ = 0;
-  std::map<std::string, uint64_t> variables_ = {{"$start", uint64_t{1} << 59}};
-};
+}
 
 }  // namespace
 
 std::string Preamble() {
-  return "anon m 1M\nanon n 256K\nmemfd s 256K\nro r 256K\nanon h 4M 2M\n"
+  return "anon m 4M\nanon n 256K\nmemfd s 256K\nro r 256K\nanon h 4M 2M\n"
          "open none /none\nopen null /dev/null\n";
 }
 
@@ -262,13 +140,118 @@ std::string LineOf(const Step& step) {
   return "# not in vconf's words: " + line + note;
 }
 
+Slot ScriptReader::TakeSlot() {
+  const std::string name = Take();
+  const auto* const found = std::find(std::begin(kSlotNames), std::end(kSlotNames), name);
+  if (found != std::end(kSlotNames)) return static_cast<Slot>(found - std::begin(kSlotNames));
+  return name == "x" ? Slot::kD4 : Slot::kNone;
+}
+
+Pointer ScriptReader::TakePointer() {
+  const std::string text = Take();
+  Pointer pointer = {Variable::kNobodys, 0};
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of("+-", at + 1), text.size());
+    std::string term = text.substr(at, end - at);
+    const bool minus = term[0] == '-';
+    if (term[0] == '-' || term[0] == '+') term.erase(0, 1);
+    const auto* const name =
+        std::find_if(std::begin(kVariableNames), std::end(kVariableNames),
+                     [&](const char* each) { return term == std::string("$") + each; });
+    if (name != std::end(kVariableNames)) {
+      pointer.variable = static_cast<Variable>(name - std::begin(kVariableNames));
+    } else {
+      const uint64_t value = term[0] == '$' ? variables_[term] : Parse(term);
+      pointer.offset += minus ? -value : value;
+    }
+    at = end;
+  }
+  return pointer;
+}
+
+void ScriptReader::TakeHead(Step& step) {
+  step.argsz = static_cast<uint32_t>(TakeNumber());
+  step.flags = static_cast<uint32_t>(TakeNumber());
+}
+
+void ScriptReader::ReadOpen(Step& step) {
+  const std::string path = Take();
+  step.op = path == "/dev/vfio/vfio" ? Op::kOpenContainer : Op::kOpenGroup;
+  for (size_t number = 0; number < std::size(kGroupPaths); ++number) {
+    if (path == kGroupPaths[number]) step.values[0] = number;
+  }
+}
+
+void ScriptReader::ReadArguments(Step& step) {
+  auto& values = step.values;
+  switch (step.op) {
+    case Op::kOpenContainer:
+    case Op::kOpenGroup:
+      return ReadOpen(step);
+    case Op::kDup:
+    case Op::kSetContainer:
+      step.other = TakeSlot();
+      return;
+    case Op::kGetDevice: {
+      step.other = TakeSlot();
+      const std::string name = " " + Take();
+      for (size_t i = 1; i < std::size(kDevices); ++i) values[0] += name == kDevices[i] ? i : 0;
+      return;
+    }
+    case Op::kInfo:
+    case Op::kTceInfo:
+      step.argsz = static_cast<uint32_t>(TakeNumber());
+      return;
+    case Op::kMap:
+    case Op::kRegister:
+    case Op::kUnregister:
+      TakeHead(step);
+      step.memory = TakePointer();
+      if (step.op == Op::kMap) values[0] = TakeNumber();
+      values[1] = TakeNumber();
+      return;
+    case Op::kUnmapBitmap:
+    case Op::kDirtyGet:
+      step.flags = step.op == Op::kDirtyGet ? 4 : 1;
+      break;
+    case Op::kUnmap:
+    case Op::kDirty:
+    case Op::kCreate:
+    case Op::kRemove:
+    case Op::kEeh:
+      TakeHead(step);
+      break;
+    default:
+      break;
+  }
+  for (uint64_t& each : values) each = TakeNumber();
+}
+
+std::optional<Step> ScriptReader::Read(const std::string& line) {
+  std::istringstream stream(line.substr(0, line.find('#')));
+  words_.assign(std::istream_iterator<std::string>(stream), {});
+  next_ = 1;
+  if (words_.empty()) return std::nullopt;
+  const bool is_preamble = words_[0] == "open" && (words_[1] == "none" || words_[1] == "null");
+  if (words_[0] == "set") {
+    const std::string name = Take();
+    Set(name, TakeNumber());
+  }
+  const auto* const word = std::find(std::begin(kWords), std::end(kWords), words_[0]);
+  if (word == std::end(kWords) || is_preamble) return std::nullopt;
+  Step step;
+  step.op = static_cast<Op>(word - std::begin(kWords));
+  step.fd = TakeSlot();
+  step.argsz = ArgszOf(step.op);
+  ReadArguments(step);
+  return step;
+}
+
 std::vector<Step> ReadScript(std::istream& script) {
   std::vector<Step> steps;
-  Reader reader;
-  Step step;
+  ScriptReader reader;
   for (std::string line; std::getline(script, line);) {
-    const bool is_preamble = line.starts_with("open none ") || line.starts_with("open null ");
-    if (!is_preamble && reader.Read(line, step)) steps.push_back(step);
+    if (const auto step = reader.Read(line)) steps.push_back(*step);
   }
   return steps;
 }

@@ -3,7 +3,8 @@
 #define FUZZ_SEQUENCE_SCRIPT_H_
 
 #include <istream>
-#include <span>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,32 @@ std::string LineOf(const Step& step);
 // some.
 bool HasWords(const Step& step);
 
-// The steps of a script, as far as there are such: forks and memory of other sizes are not.
+// Reads scripts, line by line.
+class ScriptReader {
+ public:
+  // The step that a line is; nothing if it is none, or one that sequences do not have (forks,
+  // memory of other sizes).
+  std::optional<Step> Read(const std::string& line);
+
+  // A variable of the script's, such as $start, which CREATE sets.
+  void Set(const std::string& name, uint64_t value) { variables_["$" + name] = value; }
+
+ private:
+  std::string Take() { return next_ < words_.size() ? words_[next_++] : std::string(); }
+  Slot TakeSlot();
+  // A sum of numbers, and of a variable's memory.
+  Pointer TakePointer();
+  uint64_t TakeNumber() { return TakePointer().offset; }
+  void TakeHead(Step& step);
+  void ReadOpen(Step& step);
+  void ReadArguments(Step& step);
+
+  std::vector<std::string> words_;
+  size_t next_ = 0;
+  std::map<std::string, uint64_t> variables_ = {{"$start", uint64_t{1} << 59}};
+};
+
+// The steps of a script.
 std::vector<Step> ReadScript(std::istream& script);
 
 }  // namespace fuzz::sequence

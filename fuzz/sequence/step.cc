@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "compat/abi/vfio_container.h"
 #include "fuzz/sequence/fields.h"
 
 namespace fuzz::sequence {
@@ -17,6 +18,11 @@ void DecodeRaw(Step& step, uint8_t last) {
   // BIND_IOMMUFD depends on the kernel's configuration; SET_IRQS and RESET act on no argument.
   constexpr uint64_t kDevices[8] = {0, 3, 7, 8, 12, 13, 17, 21};
   if (IsDevice(step.fd)) step.values[0] = kDevices[step.values[0] % 8];
+}
+
+// An unmap of all mappings has an empty range, mostly.
+bool IsWholeRange(uint32_t flags, uint8_t last) {
+  return (flags & compat::abi::kDmaUnmapFlagAll) != 0 && last < 200;
 }
 
 Step DecodeStep(Kind kind, std::span<const uint8_t, kStepBytes> bytes) {
@@ -37,8 +43,7 @@ Step DecodeStep(Kind kind, std::span<const uint8_t, kStepBytes> bytes) {
   step.memory = DecodePointer(bytes[7]);
   if (step.op == Op::kUnmapBitmap || step.op == Op::kDirtyGet) step.bitmap = DecodeFault(bytes[7]);
   if (step.op == Op::kRaw) DecodeRaw(step, bytes[7]);
-  // All mappings: the range is empty, mostly.
-  if (step.op == Op::kUnmap && (step.flags & 2) != 0 && bytes[7] < 200) {
+  if (step.op == Op::kUnmap && IsWholeRange(step.flags, bytes[7])) {
     step.values[0] = step.values[1] = 0;
   }
   return step;
@@ -184,6 +189,8 @@ std::optional<uint32_t> SearchLast(const Step& step) {
         return DecodeLast(step.op, field) == step.values[2] && DecodeFault(field) == step.bitmap;
       case Op::kRaw:
         return kRawArguments[field & 3] == step.values[1];
+      case Op::kUnmap:
+        return !IsWholeRange(step.flags, field) || (step.values[0] | step.values[1]) == 0;
       default:
         return true;
     }
