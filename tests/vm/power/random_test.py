@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Random SPAPR scripts: the library on the software host answers as the real POWER kernel does."""
+"""Random SPAPR scripts, and the fuzz corpus: the library answers as the real POWER kernel does."""
 
 import sys
 import unittest
@@ -10,9 +10,10 @@ from power import harness
 sys.path.insert(0, str(harness.HERE / "random_scripts"))
 # pylint: disable=wrong-import-position
 from comparison import Rule, arguments, check, play_on_software_host, write_scripts
+from corpus_scripts import write_corpus_scripts
 from spapr_writer import LARGE_PAGES, SpaprWriter
 
-ARGUMENTS = arguments(scripts=60)
+ARGUMENTS = arguments(scripts=120)
 RULES = (
     Rule(
         "an IOVA that is not aligned: a positive value passes for success with who tests for < 0",
@@ -32,6 +33,7 @@ RULES = (
 class RandomTest(unittest.TestCase):
     def test_the_library_answers_as_the_power_kernel(self):
         scripts = write_scripts(SpaprWriter, ARGUMENTS.seed, ARGUMENTS.scripts)
+        scripts += write_corpus_scripts("spapr", ARGUMENTS.corpus)
         kernel = power.play(scripts)
         library = play_on_software_host(scripts, {"VFIO_COMPAT_CONTAINER": "spapr"})
         check(self, scripts, kernel, library, RULES)

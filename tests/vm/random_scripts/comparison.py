@@ -1,10 +1,11 @@
 """Plays random scripts on a real kernel and under the library, and compares what they answer.
 
-The command line of a test that calls `Comparison` may say --seed=N and --scripts=N:
+The command line of a test that calls `arguments` may say --seed=N, --scripts=N and --corpus=N:
 bazel test TARGET --test_arg=--seed=N.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import random
@@ -50,12 +51,19 @@ def arguments(scripts):
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scripts", type=int, default=scripts)
+    parser.add_argument("--corpus", type=int, default=200, help="scripts of the corpus at most")
     return parser.parse_args()
+
+
+@functools.cache
+def scripts_folder():
+    """A folder that remains."""
+    return os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR") or tempfile.mkdtemp()
 
 
 def write_scripts(writer, seed, count):
     """Writes random scripts to a folder that remains; returns their files."""
-    folder = os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR") or tempfile.mkdtemp()
+    folder = scripts_folder()
     print(f"seed {seed}, {count} scripts, in {folder}")
     files = []
     for index in range(count):
