@@ -195,7 +195,7 @@ void KernelPlatform::AddHolder(uint32_t device) {
 }
 
 void KernelPlatform::OnAdopted(uint32_t slot) {
-  const vfio::FileSlot& file = host_->files().slot(slot);
+  const vfio::FileMeaning file = host_->files().slot(slot).Load();
   if (file.kind == decode::DescriptorKind::kDevice) AddHolder(file.object);
 }
 
@@ -225,7 +225,7 @@ bool KernelPlatform::IsGroupHeld(uint32_t slot, uint32_t group) const {
 }
 
 bool KernelPlatform::IsOpen(uint32_t slot) const {
-  const vfio::FileSlot& file = host_->files().slot(slot);
+  const vfio::FileMeaning file = host_->files().slot(slot).Load();
   switch (file.kind) {
     case decode::DescriptorKind::kContainer: {
       const long fd = calls_(SYS_openat, AT_FDCWD, kIommuNode, O_RDWR | O_CLOEXEC, 0);

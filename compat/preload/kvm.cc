@@ -51,7 +51,7 @@ int GroupOf(const KvmDeviceAttr& attr) {
   if (!memory.Read(attr.addr, std::as_writable_bytes(std::span(&fd, 1))).ok()) return -1;
   const uint32_t slot = VerifiedSlotOf(fd);
   if (slot == 0) return -1;
-  return OpenedHost()->files().slot(slot).kind == decode::DescriptorKind::kGroup ? fd : -1;
+  return OpenedHost()->files().slot(slot).Load().kind == decode::DescriptorKind::kGroup ? fd : -1;
 }
 
 }  // namespace

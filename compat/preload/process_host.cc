@@ -100,7 +100,7 @@ std::unique_ptr<vfio::Platform> NewPlatform(const settings::Settings& settings) 
 // What the table is to have of a descriptor of `slot`.
 uint32_t EntryFor(const vfio::Host& host, uint32_t slot) {
   const bool passes = slot != 0 && host.platform().PassesThrough() &&
-                      host.files().slot(slot).kind != decode::DescriptorKind::kGroup;
+                      host.files().slot(slot).Load().kind != decode::DescriptorKind::kGroup;
   return passes ? slot | kPassesThrough : slot;
 }
 

@@ -140,7 +140,7 @@ bool DescriptorPath(int fd, char* path, size_t size) {
   const uint32_t slot = VerifiedSlotOf(fd);
   if (slot == 0) return false;
   const vfio::Host& host = *OpenedHost();
-  const vfio::FileSlot& file = host.files().slot(slot);
+  const vfio::FileMeaning file = host.files().slot(slot).Load();
   switch (file.kind) {
     case decode::DescriptorKind::kContainer:
       std::snprintf(path, size, "/dev/vfio/vfio");

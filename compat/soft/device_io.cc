@@ -84,7 +84,8 @@ ioas::Result<long> MoveAt(SoftDevice& device, const Transfer& transfer, uint64_t
 ioas::Result<long> SoftPlatform::Move(uint32_t slot, uint64_t address, uint64_t size,
                                       const uint64_t* position, bool write,
                                       decode::CallerMemory& memory) {
-  vfio::FileSlot& file = host_->files().slot(slot);
+  vfio::FileSlot& opened = host_->files().slot(slot);
+  const vfio::FileMeaning file = opened.Load();
   if (file.kind != decode::DescriptorKind::kDevice) {
     return ioas::Error{EINVAL, "only a device's descriptor can be read and written"};
   }
@@ -92,8 +93,8 @@ ioas::Result<long> SoftPlatform::Move(uint32_t slot, uint64_t address, uint64_t 
   if (!device.ok()) return device.error();
   const ioas::Result<long> moved =
       MoveAt(**device, {.write = write, .address = address, .memory = memory},
-             position != nullptr ? *position : file.position, size);
-  if (moved.ok() && position == nullptr) file.position += static_cast<uint64_t>(*moved);
+             position != nullptr ? *position : opened.position, size);
+  if (moved.ok() && position == nullptr) opened.position += static_cast<uint64_t>(*moved);
   return moved;
 }
 
@@ -109,7 +110,7 @@ ioas::Result<long> SoftPlatform::Write(uint32_t slot, uint64_t address, uint64_t
 
 ioas::Result<uint64_t> SoftPlatform::FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
                                                    bool is_shared) {
-  const vfio::FileSlot file = host_->files().slot(slot);
+  const vfio::FileMeaning file = host_->files().slot(slot).Load();
   if (file.kind != decode::DescriptorKind::kDevice) {
     return ioas::Error{ENODEV, "only a device's descriptor can be mapped"};
   }
@@ -129,7 +130,7 @@ ioas::Result<uint64_t> SoftPlatform::FileOffsetFor(uint32_t slot, uint64_t offse
 }
 
 void SoftPlatform::OnMapped(uint32_t slot, void* address, uint64_t size) {
-  if (const auto mapped = UseDevice(host_->files().slot(slot).object); mapped.ok()) {
+  if (const auto mapped = UseDevice(host_->files().slot(slot).Load().object); mapped.ok()) {
     (*mapped)->OnMap(address, size);
   }
 }
@@ -140,7 +141,7 @@ void SoftPlatform::StartDevice(uint32_t device) {
 }
 
 void SoftPlatform::OnUnmap(uint32_t slot, void* address, uint64_t size) {
-  if (SoftDevice* mapped = device(host_->files().slot(slot).object); mapped != nullptr) {
+  if (SoftDevice* mapped = device(host_->files().slot(slot).Load().object); mapped != nullptr) {
     mapped->OnUnmap(address, size);
   }
 }

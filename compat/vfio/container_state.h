@@ -23,7 +23,7 @@ namespace compat::vfio {
 // close() may still take the address space's lock and look.
 struct ContainerState {
   ioas::ArenaRef<ContainerState> next;            // the list of all containers
-  uint32_t slot;                                  // the file slot it was opened as
+  std::atomic<uint32_t> slot;                     // the file slot it was opened as
   uint32_t number;                                // counts containers from 1, for people
   uint32_t opener;                                // process id
   uint8_t in_use;                                 // 0: free for reuse

@@ -56,7 +56,11 @@ ioas::Result<uint32_t> FileTable::TakeSlot() {
 ioas::Result<uint32_t> FileTable::Take(decode::DescriptorKind kind, uint32_t object) {
   const ioas::Result<uint32_t> number = TakeSlot();
   if (!number.ok()) return number;
-  slot(*number) = {.in_use = 1, .kind = kind, .object = object, .next_free = 0, .position = 0};
+  FileSlot& taken = slot(*number);
+  taken.Store({.object = object, .kind = kind, .unused = {}});
+  taken.next_free = 0;
+  taken.position = 0;
+  taken.in_use = 1;
   return number;
 }
 

@@ -8,6 +8,7 @@
 #ifndef COMPAT_VFIO_FILE_TABLE_H_
 #define COMPAT_VFIO_FILE_TABLE_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "compat/decode/call.h"
@@ -16,18 +17,34 @@
 
 namespace compat::vfio {
 
-struct FileSlot {
-  uint8_t in_use;
-  decode::DescriptorKind kind;
+// What a file is: 8 bytes, without padding.
+struct alignas(uint64_t) FileMeaning {
   uint32_t object;  // a ContainerState's arena unit, or a group's or a device's index in the host
+  decode::DescriptorKind kind;
+  uint8_t unused[3];
+};
+
+// What it is changes in one piece, and is read so by those who do not hold the host's lock: a call
+// that lost a race with close() and another open must not take an object for another kind's.
+struct FileSlot : FileMeaning {
+  uint8_t in_use;
   uint32_t next_free;  // while not in use
   uint64_t position;   // of a device file, for read() and write()
+
+  FileMeaning Load() const {
+    return std::atomic_ref<FileMeaning>(const_cast<FileSlot&>(*this))
+        .load(std::memory_order_relaxed);
+  }
+  void Store(const FileMeaning& meaning) {
+    std::atomic_ref<FileMeaning>(*this).store(meaning, std::memory_order_relaxed);
+  }
 };
+static_assert(std::atomic_ref<FileMeaning>::is_always_lock_free);
 
 inline constexpr uint32_t kSlotsPerChunk = 1024;
 inline constexpr uint32_t kMaxSlotChunks = 1024;
 
-// Guarded by the host's lock. Slot 0 does not exist.
+// Guarded by the host's lock, but for FileSlot::Load. Slot 0 does not exist.
 struct FileTableState {
   uint32_t slots;       // how many there have been
   uint32_t first_free;  // 0: none

@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 namespace compat::vfio {
 namespace {
 
@@ -42,6 +45,27 @@ TEST_F(FileTableTest, DescriptorLeadsToItsSlot) {
   EXPECT_EQ(*table_.SlotOf(STDIN_FILENO), 0u);
   EXPECT_EQ(*table_.SlotOf(arena_fd_), 0u);
   EXPECT_EQ(table_.SlotOf(9999).error().code, EBADF);
+}
+
+TEST_F(FileTableTest, WhatAReusedSlotIsIsNeverHalfOfEach) {
+  using decode::DescriptorKind;
+  const uint32_t slot = *table_.Take(DescriptorKind::kGroup, 1);
+  std::atomic<bool> stop{false};
+  std::thread reuser([&] {
+    for (uint32_t i = 0; !stop; ++i) {
+      table_.Free(slot);
+      const bool is_group = i % 2 != 0;
+      EXPECT_EQ(*table_.Take(is_group ? DescriptorKind::kGroup : DescriptorKind::kContainer,
+                             is_group ? 1 : 1 << 20),
+                slot);
+    }
+  });
+  for (int i = 0; i < 1'000'000; ++i) {
+    const FileMeaning file = table_.slot(slot).Load();
+    ASSERT_EQ(file.kind == DescriptorKind::kGroup, file.object == 1);
+  }
+  stop = true;
+  reuser.join();
 }
 
 TEST_F(FileTableTest, FileIsOpenUntilItsLastDescriptorIsClosed) {

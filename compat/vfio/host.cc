@@ -19,7 +19,7 @@ constexpr size_t kArenaMaximum = size_t{16} << 30;
 constexpr uint32_t kOpensBetweenSearches = 64;
 
 // Counts changes of the arena's contents that no size tells of.
-constexpr uint64_t kLayoutVersion = 1;
+constexpr uint64_t kLayoutVersion = 2;
 
 // What two libraries that lay hosts out differently differ in.
 constexpr uint64_t Layout() {
@@ -69,12 +69,13 @@ ioas::Result<Host*> Host::Open(int fd, const settings::Settings& settings, const
 Host::~Host() { arena_.Unmap(); }
 
 decode::ContainerType Host::TypeOfDevice(uint32_t index) const {
-  const ArenaRef<ContainerState> container = state_->groups[state_->devices[index].group].container;
+  const ArenaRef<ContainerState> container =
+      state_->groups[state_->devices[index].group].LoadContainer();
   return container ? arena_.Get(container)->type.load() : decode::ContainerType::kNone;
 }
 
 const decode::CallRow* Host::RowOf(uint32_t slot, uint64_t request) const {
-  const FileSlot& file = files().slot(slot);
+  const FileMeaning file = files().slot(slot).Load();
   // The calls of other kinds do not depend on it.
   decode::ContainerType type = decode::ContainerType::kNone;
   if (file.kind == decode::DescriptorKind::kContainer) {
@@ -164,7 +165,7 @@ void Host::OnFork() {
 ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
                                decode::CallerMemory& memory) {
   if (CallerIsInside()) return Inside();
-  const FileSlot& file = files().slot(slot);
+  const FileMeaning file = files().slot(slot).Load();
   const CallArguments call{request, argument, memory};
   const auto row = [&] { return RowOf(slot, request); };
   switch (file.kind) {

@@ -104,7 +104,7 @@ class Host {
   }
   // Has this process carry on the device of the device file `slot`.
   void StartDeviceOf(uint32_t slot) const {
-    parts_.platform->StartDevice(files().slot(slot).object);
+    parts_.platform->StartDevice(files().slot(slot).Load().object);
   }
 
   FileTable files() const { return {arena_, arena_fd_, &state_->files}; }

@@ -2,6 +2,7 @@
 #ifndef COMPAT_VFIO_HOST_STATE_H_
 #define COMPAT_VFIO_HOST_STATE_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "compat/vfio/container_state.h"
@@ -40,6 +41,15 @@ struct GroupState {
   uint32_t device_opens;  // device files of its devices: each holds the group open
   ioas::ArenaRef<ContainerState> container;
   int32_t turn;  // the order of a container's groups, lowest first: the kernel's group_list
+
+  // Changes `container`, and reads it without the host's lock.
+  void SetContainer(ioas::ArenaRef<ContainerState> other) {
+    std::atomic_ref(container.unit).store(other.unit, std::memory_order_relaxed);
+  }
+  ioas::ArenaRef<ContainerState> LoadContainer() const {
+    auto& unit = const_cast<uint32_t&>(container.unit);
+    return {std::atomic_ref(unit).load(std::memory_order_relaxed)};
+  }
 };
 
 // What became of a container, for the summary.

@@ -150,7 +150,7 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
     ioas::AddressSpace::Lock lock(space);
     space.SetProperties(*iommu);
   }
-  state_->groups[index].container = arena_.RefOf(&container.state);
+  state_->groups[index].SetContainer(arena_.RefOf(&container.state));
   // SET_IOMMU takes the groups that are there last one first, and each goes before those that were
   // taken already.
   const int32_t turn = ++state_->turns;
@@ -170,7 +170,7 @@ void Host::DetachGroup(uint32_t index) {
   ContainerState& container = *arena_.Get(group.container);
   const ContainerFile open = WithDescriptor(container);
   platform().Detach(uint64_t{1} << index, open);
-  group.container = {};
+  group.SetContainer({});
   platform().ErrorsOf(index).bits.fetch_and(ioas::kGroupHeld);
   // Nothing is attached any more, so nothing can fail.
   (void)platform().FollowErrors(index);

@@ -60,7 +60,7 @@ void AppendContainer(std::string& picture, ioas::Arena arena, const ContainerSta
              "container %u: type %u, groups %#llx, slot %u %s, dirty tracking %u, %u addresses "
              "invalid, %llu bytes",
              container.number, static_cast<unsigned>(container.type.load()),
-             static_cast<unsigned long long>(container.groups), container.slot,
+             static_cast<unsigned long long>(container.groups), container.slot.load(),
              container.file_open != 0 ? "open" : "closed", container.dirty_tracking,
              container.invalid_addresses,
              static_cast<unsigned long long>(space.state().statistics.bytes_mapped));
