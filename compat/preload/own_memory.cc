@@ -1,6 +1,7 @@
 #include "compat/preload/own_memory.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -42,12 +43,18 @@ OwnMemory::StackBounds OwnMemory::FindBounds() {
     const auto end = reinterpret_cast<uintptr_t>(__libc_stack_end);
     return {end - kInitialStackReach, end, true};
   }
+  // It takes locks, for which a handler that comes here too would wait for ever.
+  const uint64_t all = ~uint64_t{0};
+  uint64_t before = 0;
+  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
   pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {0, 0, true};
   void* first = nullptr;
   size_t size = 0;
-  pthread_attr_getstack(&attributes, &first, &size);
-  pthread_attr_destroy(&attributes);
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    pthread_attr_getstack(&attributes, &first, &size);
+    pthread_attr_destroy(&attributes);
+  }
+  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
   return {reinterpret_cast<uintptr_t>(first), reinterpret_cast<uintptr_t>(first) + size, true};
 }
 

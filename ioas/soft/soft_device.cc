@@ -1,6 +1,7 @@
 #include "ioas/soft/soft_device.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <bit>
@@ -25,12 +26,23 @@ constexpr int kPollsInCall = 1000;
 pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 std::atomic<SoftDevice*> registry[kMaxDevices];
 
+// Keeps out handlers of signals, which may call on a device too.
 class RegistryLock {
  public:
-  RegistryLock() { pthread_mutex_lock(&registry_mutex); }
-  ~RegistryLock() { pthread_mutex_unlock(&registry_mutex); }
+  RegistryLock() {
+    const uint64_t all = ~uint64_t{0};
+    SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved_signals_, sizeof(all));
+    pthread_mutex_lock(&registry_mutex);
+  }
+  ~RegistryLock() {
+    pthread_mutex_unlock(&registry_mutex);
+    SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &saved_signals_, nullptr, sizeof(saved_signals_));
+  }
   RegistryLock(const RegistryLock&) = delete;
   RegistryLock& operator=(const RegistryLock&) = delete;
+
+ private:
+  uint64_t saved_signals_ = 0;
 };
 
 // The naturally aligned access, of at most 8 bytes, that begins a range: what the kernel turns a
