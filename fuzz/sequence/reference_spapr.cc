@@ -141,6 +141,8 @@ long Reference::TceBuild(ReferenceContainer& container, ReferenceWindow& window,
   const uint64_t size = uint64_t{1} << window.shift;
   const uint64_t first = (map.iova - window.start) >> window.shift;
   const bool is_v2 = container.type == kSpaprV2;
+  // Who may write may read, to the hardware of this machine.
+  const uint32_t access = (map.flags & abi::kDmaMapFlagWrite) != 0 ? 3 : map.flags;
   // Memory of which a part is missing: nothing changes, where the kernel unmaps what comes before.
   if (!is_v2 && map.size != 0 && !Memory::Of().Contains(map.vaddr, map.size, true)) return -EFAULT;
   for (uint64_t done = 0; done < map.size >> window.shift; ++done) {
@@ -152,7 +154,7 @@ long Reference::TceBuild(ReferenceContainer& container, ReferenceWindow& window,
     }
     if (region != nullptr) ++region->mapped;
     Forget(window, first + done);
-    window.page[first + done] = {address, map.flags, region};
+    window.page[first + done] = {address, access, region};
   }
   return 0;
 }
