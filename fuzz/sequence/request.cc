@@ -97,6 +97,31 @@ void MakeSpaprRequest(const Step& step, uint64_t address, Request& request) {
   }
 }
 
+// What containers are asked.
+void MakeContainerRequest(const Step& step, Request& request) {
+  const uint64_t address = Memory::Of().AddressOf(step.memory);
+  switch (step.op) {
+    case Op::kMap:
+      Fill(request, abi::DmaMap{step.argsz, step.flags, address, step.values[0], step.values[1]});
+      break;
+    case Op::kUnmap:
+      Fill(request, abi::DmaUnmap{step.argsz, step.flags, step.values[0], step.values[1]});
+      break;
+    case Op::kInfo:
+      FillInfo(request, step.argsz, std::max(step.argsz, 16u));
+      break;
+    case Op::kDirty:
+      Fill(request, abi::DirtyBitmap{step.argsz, step.flags});
+      break;
+    case Op::kUnmapBitmap:
+    case Op::kDirtyGet:
+      MakeBitmapRequest(step, request);
+      break;
+    default:
+      MakeSpaprRequest(step, address, request);
+  }
+}
+
 }  // namespace
 
 bool IsPlainIoctl(Op op) {
@@ -105,7 +130,6 @@ bool IsPlainIoctl(Op op) {
 }
 
 Request MakeRequest(const Step& step) {
-  const uint64_t address = Memory::Of().AddressOf(step.memory);
   Request request;
   request.number = NumberOf(step);
   switch (step.op) {
@@ -128,24 +152,8 @@ Request MakeRequest(const Step& step) {
     case Op::kDeviceInfo:
       FillInfo(request, step.argsz, std::clamp<uint32_t>(step.argsz, 16, sizeof(abi::DeviceInfo)));
       break;
-    case Op::kMap:
-      Fill(request, abi::DmaMap{step.argsz, step.flags, address, step.values[0], step.values[1]});
-      break;
-    case Op::kUnmap:
-      Fill(request, abi::DmaUnmap{step.argsz, step.flags, step.values[0], step.values[1]});
-      break;
-    case Op::kInfo:
-      FillInfo(request, step.argsz, std::max(step.argsz, 16u));
-      break;
-    case Op::kDirty:
-      Fill(request, abi::DirtyBitmap{step.argsz, step.flags});
-      break;
-    case Op::kUnmapBitmap:
-    case Op::kDirtyGet:
-      MakeBitmapRequest(step, request);
-      break;
     default:
-      MakeSpaprRequest(step, address, request);
+      MakeContainerRequest(step, request);
   }
   return request;
 }

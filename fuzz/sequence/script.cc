@@ -48,20 +48,11 @@ std::string Address(const Pointer& pointer) {
   return pointer.offset == 0 ? name : name + "+" + Number(pointer.offset);
 }
 
-// What stands behind the descriptor, and argsz and flags if the call has them.
-std::string Arguments(const Step& step) {
+// What stands behind the descriptor of a call on a container, with argsz and flags if it has them.
+std::string ContainerArguments(const Step& step) {
   const auto value = [&](size_t index) { return " " + Number(step.values[index]); };
   const std::string head = " " + Number(step.argsz) + " " + Number(step.flags);
   switch (step.op) {
-    case Op::kOpenContainer:
-      return " /dev/vfio/vfio";
-    case Op::kOpenGroup:
-      return std::string(" ") + kGroupPaths[step.values[0] % 3];
-    case Op::kDup:
-    case Op::kSetContainer:
-      return std::string(" ") + NameOf(step.other);
-    case Op::kGetDevice:
-      return std::string(" ") + NameOf(step.other) + kDevices[step.values[0] % 4];
     case Op::kExtension:
     case Op::kSetIommu:
       return value(0);
@@ -89,6 +80,23 @@ std::string Arguments(const Step& step) {
       return head + value(0);
     default:
       return {};
+  }
+}
+
+// The same of any call.
+std::string Arguments(const Step& step) {
+  switch (step.op) {
+    case Op::kOpenContainer:
+      return " /dev/vfio/vfio";
+    case Op::kOpenGroup:
+      return std::string(" ") + kGroupPaths[step.values[0] % 3];
+    case Op::kDup:
+    case Op::kSetContainer:
+      return std::string(" ") + NameOf(step.other);
+    case Op::kGetDevice:
+      return std::string(" ") + NameOf(step.other) + kDevices[step.values[0] % 4];
+    default:
+      return ContainerArguments(step);
   }
 }
 
@@ -182,8 +190,22 @@ void ScriptReader::ReadOpen(Step& step) {
   }
 }
 
+void ScriptReader::ReadDevice(Step& step) {
+  step.other = TakeSlot();
+  const std::string name = " " + Take();
+  for (size_t i = 1; i < std::size(kDevices); ++i) {
+    if (name == kDevices[i]) step.values[0] = i;
+  }
+}
+
+void ScriptReader::ReadMemory(Step& step) {
+  TakeHead(step);
+  step.memory = TakePointer();
+  if (step.op == Op::kMap) step.values[0] = TakeNumber();
+  step.values[1] = TakeNumber();
+}
+
 void ScriptReader::ReadArguments(Step& step) {
-  auto& values = step.values;
   switch (step.op) {
     case Op::kOpenContainer:
     case Op::kOpenGroup:
@@ -192,12 +214,8 @@ void ScriptReader::ReadArguments(Step& step) {
     case Op::kSetContainer:
       step.other = TakeSlot();
       return;
-    case Op::kGetDevice: {
-      step.other = TakeSlot();
-      const std::string name = " " + Take();
-      for (size_t i = 1; i < std::size(kDevices); ++i) values[0] += name == kDevices[i] ? i : 0;
-      return;
-    }
+    case Op::kGetDevice:
+      return ReadDevice(step);
     case Op::kInfo:
     case Op::kTceInfo:
       step.argsz = static_cast<uint32_t>(TakeNumber());
@@ -205,11 +223,7 @@ void ScriptReader::ReadArguments(Step& step) {
     case Op::kMap:
     case Op::kRegister:
     case Op::kUnregister:
-      TakeHead(step);
-      step.memory = TakePointer();
-      if (step.op == Op::kMap) values[0] = TakeNumber();
-      values[1] = TakeNumber();
-      return;
+      return ReadMemory(step);
     case Op::kUnmapBitmap:
     case Op::kDirtyGet:
       step.flags = step.op == Op::kDirtyGet ? 4 : 1;
@@ -224,7 +238,7 @@ void ScriptReader::ReadArguments(Step& step) {
     default:
       break;
   }
-  for (uint64_t& each : values) each = TakeNumber();
+  for (uint64_t& value : step.values) value = TakeNumber();
 }
 
 std::optional<Step> ScriptReader::Read(const std::string& line) {

@@ -41,6 +41,8 @@ class ScriptReader {
   uint64_t TakeNumber() { return TakePointer().offset; }
   void TakeHead(Step& step);
   void ReadOpen(Step& step);
+  void ReadDevice(Step& step);
+  void ReadMemory(Step& step);
   void ReadArguments(Step& step);
 
   std::vector<std::string> words_;
