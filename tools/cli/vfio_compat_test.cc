@@ -79,6 +79,16 @@ TEST_F(VfioCompatTest, UnknownOptionsAndSubcommandsAreRefused) {
   Refused(2, "--", {"run", "--device", device()});
 }
 
+TEST_F(VfioCompatTest, AnEmptyArgumentIsOneTooMany) {
+  Refused(2, "not expected", {"freeze", "1", ""});
+  Refused(2, "not expected", {"freeze", "1", "", "--dice", "x"});
+}
+
+TEST_F(VfioCompatTest, WhatIsCutOffIsNamedInOneWay) {
+  Refused(2, "excludes", {"thaw", "1", "--group", "7", "--container", "1"});
+  Refused(2, "excludes", {"freeze", "1", "--group", "7", "--device", "0000:00:05.0"});
+}
+
 TEST_F(VfioCompatTest, BadOptionValuesAreRefused) {
   Refused(2, "'hard' is not a backend", {"run", "--backend=hard", "--", "true"});
   Refused(2, "'loud' is not a log level", {"run", "--log=loud", "--", "true"});

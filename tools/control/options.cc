@@ -40,12 +40,18 @@ void AddDryRun(CLI::App& command, CommandOptions& options) {
 
 void AddTarget(CLI::App& command, CommandOptions& options) {
   AddSession(command, options);
-  auto* const what = command.add_option_group(
-      "target", "What is concerned; all that the session has where none is given");
-  what->add_option("--container", options.container, "The container with this number");
-  what->add_option("--group", options.group, "The group with this number");
-  what->add_option("--device", options.device, "The group of this device");
-  what->require_option(0, 1);
+  // No group of options: CLI11 takes an empty argument for the name that a group lacks, and what
+  // follows goes from one to the other for ever.
+  auto* const container =
+      command.add_option("--container", options.container, "The container with this number");
+  auto* const group = command.add_option("--group", options.group, "The group with this number")
+                          ->excludes(container);
+  auto* const device = command.add_option("--device", options.device, "The group of this device")
+                           ->excludes(container)
+                           ->excludes(group);
+  for (CLI::Option* const what : {container, group, device}) {
+    what->group("What is concerned; all that the session has where none is given");
+  }
   AddDryRun(command, options);
 }
 
