@@ -238,9 +238,11 @@ std::optional<Bytes> FakeProgram::Answer(const channel::MessageHeader& request,
       return AnswerTo(request, {});
     case channel::Kind::kAct:
       return Act(request, packet);
-    case channel::Kind::kSetLimits:
-      model_.limits = channel::BodyOf<channel::SetLimits>(packet)->limits;
+    case channel::Kind::kSetLimits: {
+      const auto* const set = channel::BodyOf<channel::SetLimits>(packet);
+      if (set->dry_run == 0) model_.limits = set->limits;
       return AnswerTo(request, {});
+    }
     case channel::Kind::kGetCounters:
       return ListAnswer<channel::CounterList, channel::Counter>(request, {}, model_.counters);
     case channel::Kind::kListFaults: {
