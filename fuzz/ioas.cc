@@ -315,7 +315,8 @@ void Comparison::Refill(bool is_full) {
 
 // Questions that change nothing.
 void Comparison::Ask() {
-  const uint64_t iova = TakePlace(input_) + input_.Take<uint8_t>();
+  const uint64_t place = TakePlace(input_);
+  const uint64_t iova = place + input_.Take<uint8_t>();
   const uint32_t access = 1 + input_.TakeBelow(2);
   const auto found = space_.Translate(iova, access);
   const uint32_t number = reference_.FindWindow(iova);
@@ -336,15 +337,15 @@ void Comparison::Ask() {
   }
 
   const uint64_t size = kPage << input_.TakeBelow(52);
-  const ioas::Result<uint64_t> place = space_.FindPlace(size);
-  if (place.ok()) {
-    FUZZ_REQUIRE(reference_.IsPlaceFor(*place, size));
+  const ioas::Result<uint64_t> window = space_.FindPlace(size);
+  if (window.ok()) {
+    FUZZ_REQUIRE(reference_.IsPlaceFor(*window, size));
     // The lowest: where there are few below it, none of them fits.
-    for (uint64_t first = 0, tried = 0; first < *place && tried < 64; first += size, ++tried) {
+    for (uint64_t first = 0, tried = 0; first < *window && tried < 64; first += size, ++tried) {
       FUZZ_REQUIRE(!reference_.IsPlaceFor(first, size));
     }
   } else {
-    FUZZ_REQUIRE(place.error().code == ENOSPC);
+    FUZZ_REQUIRE(window.error().code == ENOSPC);
     FUZZ_REQUIRE(!reference_.IsPlaceFor(TakePlace(input_) & -size, size));
   }
 }
