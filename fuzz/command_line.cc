@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "compat/decode/call.h"
+#include "compat/decode/documentation.h"
 #include "compat/settings/environment.h"
 #include "compat/settings/settings.h"
 #include "compat/settings/text.h"
@@ -20,6 +22,7 @@
 
 namespace {
 
+namespace decode = compat::decode;
 namespace settings = compat::settings;
 
 constexpr const char* kVariables[] = {
@@ -211,6 +214,32 @@ void CheckWord(const std::string& word) {
   }
 }
 
+// What `decode` is asked for: names, kinds and types are as the rows have them, and numbers in any
+// form mean what the rows say that they mean.
+void CheckCalls(const std::string& word) {
+  const auto all = decode::AllCalls();
+  const auto named = decode::CallsNamed(word);
+  const auto has_name = [&](const decode::CallRow& row) { return row.name == word; };
+  FUZZ_REQUIRE(static_cast<size_t>(std::ranges::count_if(all, has_name)) == named.size());
+  FUZZ_REQUIRE(std::ranges::all_of(named, has_name));
+  if (const auto kind = decode::KindNamed(word)) FUZZ_REQUIRE(decode::Name(*kind) == word);
+  if (const auto type = decode::TypeNamed(word)) FUZZ_REQUIRE(decode::Name(*type) == word);
+
+  const auto number = settings::ParseNumber(word);
+  if (!number.ok() || *number > UINT32_MAX) return;
+  uint32_t request = static_cast<uint32_t>(*number);
+  // Offsets from VFIO_BASE, which is 100, and lower bytes of requests.
+  if (request < 256) request = 0x3b00 + request + (request < 100 ? 100 : 0);
+  const auto has_number = [&](const decode::CallRow& row) { return row.request == request; };
+  const auto numbered = decode::CallsNumbered(static_cast<uint32_t>(*number));
+  FUZZ_REQUIRE(static_cast<size_t>(std::ranges::count_if(all, has_number)) == numbered.size());
+  FUZZ_REQUIRE(std::ranges::all_of(numbered, has_number));
+  for (const decode::CallRow& row : numbered) {
+    FUZZ_REQUIRE(!decode::WhereValid(row).empty() && !decode::ArgumentText(row).empty());
+    FUZZ_REQUIRE(!decode::FlagsText(row).empty());
+  }
+}
+
 // What is joined with separators comes apart as it was.
 void CheckLists(const std::vector<std::string>& words) {
   std::string joined;
@@ -237,7 +266,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CheckEnvironment(words);
       break;
     default:
-      for (const std::string& word : words) CheckWord(word);
+      for (const std::string& word : words) {
+        CheckWord(word);
+        CheckCalls(word);
+      }
       CheckLists(words);
       break;
   }
