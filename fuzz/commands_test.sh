@@ -1,5 +1,5 @@
 #!/bin/bash
-# fuzz/run and fuzz/coverage as their user meets them, as far as nothing has to be built for it.
+# fuzz/run and fuzz/coverage as their user meets them, with a Bazel and targets that are made up.
 set -uo pipefail
 
 failures=0
@@ -28,6 +28,38 @@ cat >"$summary" <<'JSON'
 ]}]}
 JSON
 
+# A Bazel that knows two targets, of which one finds something.
+mkdir -p "$TEST_TMPDIR/path" "$TEST_TMPDIR/bin/fuzz"
+cat >"$TEST_TMPDIR/path/bazel" <<BAZEL
+#!/bin/bash
+case \$1 in
+  query) printf '//fuzz:good\n//fuzz:bad\n' ;;
+  info) echo "$TEST_TMPDIR/bin" ;;
+esac
+BAZEL
+cat >"$TEST_TMPDIR/bin/fuzz/good" <<'PROGRAM'
+#!/bin/bash
+echo '#9 DONE   cov: 402 ft: 622 corp: 142/5252b lim: 4096 exec/s: 9 rss: 47Mb'
+echo 'stat::number_of_executed_units: 1234'
+PROGRAM
+cat >"$TEST_TMPDIR/bin/fuzz/bad" <<'PROGRAM'
+#!/bin/bash
+echo '#7 NEW    cov: 11 ft: 22 corp: 1/1b lim: 4 exec/s: 0 rss: 47Mb'
+echo 'this does not hold: 1 == 2'
+echo "artifact_prefix='./'; Test unit written to /found/crash-1"
+exit 77
+PROGRAM
+chmod +x "$TEST_TMPDIR/path/bazel" "$TEST_TMPDIR/bin/fuzz/"*
+export PATH=$TEST_TMPDIR/path:$PATH HOME=$TEST_TMPDIR
+unset XDG_CACHE_HOME
+
+expect 0 'good: 1234 executions, 402 edges, nothing found' fuzz/run good --seconds 1
+expect 0 '1 passed, 0 failed' fuzz/run good --minutes 1 --jobs 2
+expect 1 'bad failed after 7 executions, 11 edges' fuzz/run bad
+expect 1 "$TEST_TMPDIR/bin/fuzz/bad /found/crash-1" fuzz/run bad --corpus "$TEST_TMPDIR/corpus"
+expect 1 '1 passed, 1 failed' fuzz/run --all --jobs 2
+expect 2 "no target 'worse', but these: good bad" fuzz/run worse
+expect 0 $'good\nbad' fuzz/run --list
 expect 0 'Usage: fuzz/run TARGET' fuzz/run --help
 expect 2 'name a target, or say --all' fuzz/run
 expect 2 'there is no option --fast' fuzz/run decode --fast
