@@ -90,6 +90,38 @@ TEST(DecodeTest, ArgszStructuresAreCopiedToTheMinimalSizeAndNoFurther) {
   }
 }
 
+// Memory that another thread of the program changes: each byte holds something else once it was
+// read.
+class ChangingMemory final : public FakeMemory {
+ public:
+  using FakeMemory::FakeMemory;
+
+  Status ReadCarefully(uint64_t address, std::span<std::byte> bytes) override {
+    const Status read = FakeMemory::ReadCarefully(address, bytes);
+    for (uint64_t i = 0; read.ok() && i < bytes.size(); ++i) {
+      const std::byte changed = ~bytes[i];
+      (void)WriteCarefully(address + i, {&changed, 1});
+    }
+    return read;
+  }
+};
+
+TEST(DecodeTest, NoByteIsReadTwice) {
+  for (const CallRow& row : AllCalls()) {
+    if (row.form != ArgumentForm::kArgszStruct && row.form != ArgumentForm::kSizeStruct) continue;
+    ChangingMemory memory(row.full_size);
+    memory.PutWord(0, row.full_size);
+    Buffer out;
+    ASSERT_TRUE(CopyInStruct(row, memory, FakeMemory::kBase, out).ok()) << row.name;
+    uint32_t size = 0;
+    std::memcpy(&size, out.data(), sizeof(size));
+    EXPECT_EQ(size, row.full_size) << row.name;
+    for (size_t i = sizeof(size); i < row.minimal_size; ++i) {
+      EXPECT_EQ(out[i], std::byte{0}) << row.name << " byte " << i;
+    }
+  }
+}
+
 TEST(DecodeTest, WhatIsNotCopiedInIsZero) {
   for (const CallRow& row : AllCalls()) {
     if (row.form != ArgumentForm::kArgszStruct) continue;
