@@ -165,6 +165,20 @@ TEST_F(SpaprTest, ContainersOfAProcessShareWhatEachRegisters) {
   EXPECT_EQ(Locked(), 0u);
 }
 
+TEST_F(SpaprTest, MemoryThatAnotherContainerMappedIsGivenBackOnceItsLastPageIsUnmapped) {
+  const int group = host_.OpenGroup(TestHost::kOtherGroup);
+  const int other = host_.OpenContainer();
+  ASSERT_EQ(SetContainer(group, other), 0);
+  ASSERT_EQ(SetIommu(other, abi::kSpaprTceV2Iommu), 0);
+  ASSERT_EQ(Register(container_, memory_, 16 * kPage), 0);
+  ASSERT_EQ(Register(other, memory_ + 16 * kPage, kPage), 0);
+  ASSERT_EQ(Map(other, memory_, 0, 2 * kPage), 0);
+  ASSERT_EQ(Unmap(other, 0, 2 * kPage), 0);
+  const uint64_t locked = Locked();
+  ASSERT_EQ(Unregister(container_, memory_, 16 * kPage), 0);
+  EXPECT_EQ(Locked(), locked - 16 * kPage);
+}
+
 TEST_F(SpaprTest, SeveralGroupsShareTheWindowsOfVersion2) {
   ASSERT_EQ(Register(container_, memory_, kMemorySize), 0);
   ASSERT_EQ(Map(container_, memory_, 0, kPage), 0);

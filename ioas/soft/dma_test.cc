@@ -137,6 +137,16 @@ TEST_F(DmaTest, MemoryThatIsGoneFaultsAndDoesNotCrash) {
   EXPECT_TRUE(Read(0x3000, kEchoPage, buffer.data()).ok());
 }
 
+TEST_F(DmaTest, MemoryThatIsGoneFaultsWhereItsSegmentBegins) {
+  ASSERT_TRUE(Map(0, memory_, kEchoPage, kReadWrite).ok());
+  ASSERT_TRUE(Map(8 * kEchoPage, memory_ + 2 * kEchoPage, kEchoPage, kReadWrite).ok());
+  munmap(memory_ + 2 * kEchoPage, kEchoPage);
+  const DmaSegment segments[] = {{0, kEchoPage}, {8 * kEchoPage, kEchoPage}};
+  std::vector<std::byte> buffer(2 * kEchoPage);
+  EXPECT_FALSE(port_->Read(segments, buffer.data()).ok());
+  ExpectFault(8 * kEchoPage, kAccessRead, FaultReason::kMemoryGone);
+}
+
 TEST_F(DmaTest, WithoutBusMasteringOrAnAddressSpaceNothingIsReached) {
   ASSERT_TRUE(Map(0, memory_, kEchoPage, kReadWrite).ok());
   char byte = 0;
