@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <optional>
 
 #include "compat/abi/vfio_container.h"
@@ -43,6 +44,10 @@ Step DecodeStep(Kind kind, std::span<const uint8_t, kStepBytes> bytes) {
   step.memory = DecodePointer(bytes[7]);
   if (step.op == Op::kUnmapBitmap || step.op == Op::kDirtyGet) step.bitmap = DecodeFault(bytes[7]);
   if (step.op == Op::kRaw) DecodeRaw(step, bytes[7]);
+  // What the kernel makes of a window that is smaller than its pages is anybody's guess.
+  if (step.op == Op::kCreate && step.values[0] < 64 && std::has_single_bit(step.values[1])) {
+    step.values[1] = std::max(step.values[1], uint64_t{1} << step.values[0]);
+  }
   if (step.op == Op::kUnmap && IsWholeRange(step.flags, bytes[7])) {
     step.values[0] = step.values[1] = 0;
   }
