@@ -58,13 +58,29 @@ install_packages() {
     apt-get install --yes --no-install-recommends "${missing[@]}"
 }
 
+# When all has to be over, in seconds on the clock of `say`; empty: there is no limit.
+deadline=
+
+# Prints how many seconds are left. Fails if none are.
+seconds_left() {
+  local left=$((deadline - SECONDS))
+  echo "$left"
+  ((left > 0))
+}
+
 # Runs Bazel: run_bazel COMMAND ARGUMENT...
+# Ends it with status 8, as Control-C does, at the deadline.
 # .bazelrc puts the disk cache below ~/.cache; it cannot see XDG_CACHE_HOME.
 run_bazel() {
   local command=$1
   shift
-  local flags=()
+  local flags=() limit=()
   [[ -z ${XDG_CACHE_HOME:-} ]] || flags+=("--disk_cache=$XDG_CACHE_HOME/vfio-compat/bazel")
   [[ -t 2 ]] || flags+=(--show_progress_rate_limit=20)
-  bazel "$command" "${flags[@]}" "$@"
+  if [[ -n $deadline ]]; then
+    local left
+    left=$(seconds_left) || return 8
+    limit=(timeout --foreground --preserve-status --signal=INT "$left")
+  fi
+  "${limit[@]}" bazel "$command" "${flags[@]}" "$@"
 }

@@ -26,7 +26,7 @@ class TestMemory final : public decode::CallerMemory {
 // A host in a memfd with three NVMe drives on empty images: 0000:00:05.0 in group 7, 0000:00:06.0
 // and 0000:01:00.0, which has a bus of its own, in group 8. Calls return what the system call
 // would: a value, or a negated errno. Any thread may call.
-class TestHost : private vfio::Descriptors {
+class TestHost final : private vfio::Descriptors {
  public:
   static constexpr uint32_t kGroup = 7;
   static constexpr uint32_t kOtherGroup = 8;
