@@ -9,6 +9,8 @@ PORTS = ("--e1000e", "--e1000e", "--hugepages", "300")
 # In this order.
 SEEN = (
     "a translation",
+    "an event",
+    "a limit",
     "packets flow at first",
     "no packets while frozen",
     "no packets while frozen, with a new daemon",

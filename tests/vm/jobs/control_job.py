@@ -120,25 +120,27 @@ class Ports:
         saw(f"no packets {what}")
 
 
-def main():
-    program, tool, *prefix = sys.argv[1:]
-    vm("vm_bind", *DEVICES)
-    daemon = Daemon(program, tool)
-    testpmd = dpdk.start_testpmd("testpmd", [*prefix[:-1], f"--control={SESSION}", "--"], DEVICES)
-    ports = Ports(testpmd)
-    testpmd.ask("start tx_first", dpdk.PROMPT)
-    session = wait_for("the session", daemon.session)
-    pid = str(session["pid"])
-    if session["backend"] != "BACKEND_KERNEL" or "dpdk-testpmd" not in session["command"]:
-        fail(f"testpmd on the kernel backend: {session}")
-    saw(f"testpmd, {len(daemon.ask('maps', pid).splitlines())} mappings")
+def check_looks(daemon, pid):
+    """What a session has, and what its limits are."""
     first, _, user_address = re.match(r"(\w+)-\w+ (\S+) (\w+)", daemon.ask("maps", pid)).groups()
     translation = daemon.ask_json("translate", pid, f"0x{first}")
     if int(translation["user_address"]) != int(user_address, 16):
         fail(f"that 0x{first} leads to 0x{user_address}: {translation}")
     saw("a translation")
-    ports.check_flow("at first")
+    # From the beginning on: the session, then its first mapping, are there already.
+    events = daemon.ask("watch", pid, "--from", "1", "--count", "1", "--json")
+    if json.loads(events.splitlines()[0])["kind"] != "KIND_OPENED":
+        fail(f"that the session was opened: {events}")
+    saw("an event")
+    daemon.ask("limit", pid, "--mappings", "100")
+    container = daemon.session()["containers"][0]
+    if int(container["limits"]["mapping_count"]) != 100:
+        fail(f"a limit of 100 mappings: {container}")
+    daemon.ask("limit", pid)
+    saw("a limit")
 
+
+def check_freezing(daemon, ports, pid):
     daemon.ask("freeze", pid)
     ports.check_stillness("while frozen")
     daemon.kill()
@@ -151,6 +153,8 @@ def main():
     ports.restart()
     ports.check_flow("after thawing")
 
+
+def check_freezing_a_stopped_process(daemon, ports, pid):
     os.kill(int(pid), signal.SIGSTOP)
     output = daemon.ask("freeze", pid)
     if "did not answer" not in output:
@@ -161,6 +165,23 @@ def main():
     ports.restart()
     ports.check_flow("after thawing again")
 
+
+def main():
+    program, tool, *prefix = sys.argv[1:]
+    vm("vm_bind", *DEVICES)
+    daemon = Daemon(program, tool)
+    testpmd = dpdk.start_testpmd("testpmd", [*prefix[:-1], f"--control={SESSION}", "--"], DEVICES)
+    ports = Ports(testpmd)
+    testpmd.ask("start tx_first", dpdk.PROMPT)
+    session = wait_for("the session", daemon.session)
+    pid = str(session["pid"])
+    if session["backend"] != "BACKEND_KERNEL" or "dpdk-testpmd" not in session["command"]:
+        fail(f"testpmd on the kernel backend: {session}")
+    saw(f"testpmd, {len(daemon.ask('maps', pid).splitlines())} mappings")
+    check_looks(daemon, pid)
+    ports.check_flow("at first")
+    check_freezing(daemon, ports, pid)
+    check_freezing_a_stopped_process(daemon, ports, pid)
     daemon.ask("revoke", pid)
     ports.check_stillness("after revoking")
     dpdk.quit_testpmd(testpmd)
