@@ -62,8 +62,8 @@ class Rings {
   // Gives a container a ring, if its place is free. Returns whether it has it.
   bool Claim(uint32_t place, uint32_t container);
   void Disown(uint32_t place, uint32_t container);
-  // Of a container that has no ring yet, or of none. Takes a copy, so that Push's own event needs no
-  // memory.
+  // Of a container that has no ring yet, or of none. Takes a copy, so that Push's own event needs
+  // no memory.
   void PushOther(session::Event event);
   void Wake();
 
