@@ -31,6 +31,27 @@ void RobustMutex::Initialize() {
   pthread_mutexattr_destroy(&attributes);
 }
 
+// A waiter who is killed after it was woken, and before it could take the mutex, takes the others'
+// turn with it: the kernel wakes another one only if the mutex is free at that moment
+// (handle_futex_death in kernel/futex/core.c). So nobody waits for long without looking again.
+int RobustMutex::Wait() {
+  constexpr long kSecond = 1'000'000'000;
+  constexpr long kPatience = 100'000'000;
+  for (;;) {
+    timespec until = {};
+    SystemCall(SYS_clock_gettime, CLOCK_REALTIME, &until);
+    until.tv_nsec += kPatience;
+    if (until.tv_nsec >= kSecond) {
+      until.tv_nsec -= kSecond;
+      ++until.tv_sec;
+    }
+    // By the clock that may be set, since ThreadSanitizer knows nothing of
+    // pthread_mutex_clocklock().
+    const int result = pthread_mutex_timedlock(&mutex_, &until);
+    if (result != ETIMEDOUT) return result;
+  }
+}
+
 bool RobustMutex::LockWithin(uint32_t milliseconds, bool& owner_died) {
   constexpr timespec kMoment = {0, 1'000'000};
   for (uint32_t waited = 0;; ++waited) {

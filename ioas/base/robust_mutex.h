@@ -18,7 +18,10 @@ class RobustMutex {
   // Waits for the mutex and takes it. Returns true if its last holder died with it: what it
   // guards may then be half changed.
   [[nodiscard]] bool Lock() {
-    return pthread_mutex_lock(&mutex_) == EOWNERDEAD && pthread_mutex_consistent(&mutex_) == 0;
+    int result = pthread_mutex_trylock(&mutex_);
+    if (result == EBUSY) [[unlikely]]
+      result = Wait();
+    return result == EOWNERDEAD && pthread_mutex_consistent(&mutex_) == 0;
   }
   // The same, but gives up after about `milliseconds`: returns whether it took the mutex, and says
   // in `owner_died` what Lock returns.
@@ -26,6 +29,9 @@ class RobustMutex {
   void Unlock() { pthread_mutex_unlock(&mutex_); }
 
  private:
+  // The rest of Lock where somebody holds it. Returns what pthread_mutex_lock() does.
+  int Wait();
+
   pthread_mutex_t mutex_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -49,6 +50,33 @@ TEST_F(RobustMutexTest, ThreadsExcludeEachOther) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(shared_->counter, 8000);
+}
+
+// As one finds it who slept while the waiter was killed that was to take it next.
+TEST_F(RobustMutexTest, AWaiterThatNobodyWakesTakesAFreeMutex) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t holder = fork();
+  if (holder == 0) {
+    (void)shared_->mutex.Lock();
+    char byte = 0;
+    const bool told = write(ends[1], &byte, 1) == 1;
+    // Time for the other to fall asleep. Then the mutex is free, and nobody is told.
+    usleep(50'000);
+    std::atomic_ref(*reinterpret_cast<int*>(&shared_->mutex)) = 0;
+    _exit(told ? 0 : 1);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  alarm(20);
+  EXPECT_FALSE(shared_->mutex.Lock());
+  alarm(0);
+  shared_->mutex.Unlock();
+  int status = -1;
+  waitpid(holder, &status, 0);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(RobustMutexTest, ProcessesExcludeEachOther) {
