@@ -113,7 +113,16 @@ void WatchInheritedBars() {
   }
 }
 
-void HoldBarMappings() { g_lock.Lock(g_signals_over_fork); }
-void ReleaseBarMappings() { g_lock.Unlock(g_signals_over_fork); }
+void HoldBarMappings() {
+  // Another thread may be forking, too.
+  unsigned long signals = 0;
+  g_lock.Lock(signals);
+  g_signals_over_fork = signals;
+}
+
+void ReleaseBarMappings() {
+  const unsigned long signals = g_signals_over_fork;
+  g_lock.Unlock(signals);
+}
 
 }  // namespace compat::preload

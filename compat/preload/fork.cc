@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <atomic>
+
 #include "compat/kernel/fork_gate.h"
 #include "compat/preload/bar_mappings.h"
 #include "compat/preload/control.h"
@@ -13,6 +15,7 @@ namespace compat::preload {
 namespace {
 
 void BeforeFork() {
+  HoldOpening();
   HoldBarMappings();
   kernel::HoldForkGate();
 }
@@ -22,6 +25,7 @@ void InChild() {
   ioas::ProcessTable::OnFork();
   ioas::soft::SoftDevice::AfterForkInChild();
   ReleaseBarMappings();
+  ReleaseOpening();
   WatchInheritedBars();
   LeaveSessionToParent();
   if (vfio::Host* host = OpenedHost(); host != nullptr) host->OnFork();
@@ -31,10 +35,14 @@ void InParent() {
   kernel::ReleaseForkGate();
   ioas::soft::SoftDevice::AfterForkInParent();
   ReleaseBarMappings();
+  ReleaseOpening();
 }
 
 }  // namespace
 
-void HandleForks() { pthread_atfork(BeforeFork, InParent, InChild); }
+void HandleForks() {
+  static std::atomic<bool> is_handled{false};
+  if (!is_handled.exchange(true)) pthread_atfork(BeforeFork, InParent, InChild);
+}
 
 }  // namespace compat::preload

@@ -4,8 +4,9 @@
 
 namespace compat::preload {
 
-// Has the handlers called around each fork() from now on. Called once, when the host is opened; a
-// program without one never hears of them.
+// Has the handlers called around each fork() from now on. To be called before the locks for opening
+// a host are taken; calls after the first do nothing. A program that asks for no host never hears
+// of them.
 void HandleForks();
 
 }  // namespace compat::preload

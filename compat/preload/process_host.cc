@@ -59,6 +59,7 @@ std::atomic<bool> g_failed{false};
 std::atomic<int> g_problem{0};
 PrivateLock g_opening;
 PrivateLock g_reading;
+unsigned long g_signals_over_fork;  // guarded by g_opening
 std::atomic<const settings::Settings*> g_settings{nullptr};
 // The process that prints the summary when it ends; 0: none.
 std::atomic<long> g_summarizer{0};
@@ -130,7 +131,6 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   // Programs keep their host, and so its parts, as long as they run.
   static_cast<void>(platform.release());
   static_cast<void>(personality.release());
-  HandleForks();
   if (settings.summary && (*host)->is_new()) g_summarizer = SystemCall(SYS_getpid);
   g_host.store(*host, std::memory_order_release);
   if (!settings.control.empty()) StartSession(**host, settings.control.c_str());
@@ -156,6 +156,7 @@ const settings::Settings* ReadSettings() {
       known != nullptr || g_failed) {
     return known;
   }
+  HandleForks();
   PrivateLock::Guard guard(g_reading);
   if (g_settings != nullptr || g_failed) return g_settings;
   // The one place of the library that needs strings, which say in no other way that there is no
@@ -182,6 +183,7 @@ long HostFileOf(int fd, const settings::Settings& settings) {
 // The host that this process uses, or from now on the one that `fd` belongs to.
 vfio::Host* HostOf(int fd, const settings::Settings& settings) {
   if (vfio::Host* host = OpenedHost(); host != nullptr) return host;
+  HandleForks();
   PrivateLock::Guard guard(g_opening);
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
   const long file = HostFileOf(fd, settings);
@@ -195,6 +197,22 @@ void ProcessDescriptors::OnNew(int fd, uint32_t slot) {
 }  // namespace
 
 vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
+
+void HoldOpening() {
+  // Another thread may be forking, too.
+  unsigned long signals = 0;
+  unsigned long blocked = 0;
+  g_opening.Lock(signals);
+  g_reading.Lock(blocked);
+  g_signals_over_fork = signals;
+}
+
+void ReleaseOpening() {
+  const unsigned long signals = g_signals_over_fork;
+  const unsigned long blocked = ~0ul;
+  g_reading.Unlock(blocked);
+  g_opening.Unlock(signals);
+}
 
 int HostProblem() { return OpenedHost() == nullptr && !g_failed ? g_problem.load() : 0; }
 

@@ -14,6 +14,10 @@ vfio::Host* OpenedHost();
 // could not be had, which is logged once.
 vfio::Host* ConfiguredHost();
 
+// Around a fork, so that no child is left with a host that a thread of its parent was opening.
+void HoldOpening();
+void ReleaseOpening();
+
 // Whether the environment asks for the machine's own devices and IOMMU. Cheap after the first call.
 bool UsesKernel();
 

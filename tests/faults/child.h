@@ -8,7 +8,7 @@
 namespace tests {
 
 // How long a child may take before it is taken to hang, in seconds.
-inline constexpr unsigned kChildSeconds = 60;
+inline constexpr unsigned kChildSeconds = 20;
 
 // Runs `body` in a forked child and returns what it returned (0 to 255), or 256 + the signal.
 template <typename Body>

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "tests/faults/child.h"
+#include "tests/support/command.h"
+#include "tests/support/runfiles.h"
 #include "tests/support/shimmed.h"
 #include "tests/support/vfio_client.h"
 
@@ -87,6 +89,12 @@ TEST_F(ForksTest, ChildrenUseTheContainerAndFilesOfTheirOwn) {
   });
   EXPECT_EQ(tests::MappingsAvailable(container()), 65535);
   EXPECT_TRUE(tests::OpenGroup(tests::kSharedGroup).is_open());
+}
+
+TEST(FirstForksTest, AChildOpensAHostThatAThreadOfItsParentWasOpening) {
+  const tests::CommandResult result =
+      tests::Command({tests::Runfile("tests/faults/first_open_forked")}).Run();
+  EXPECT_EQ(result.status, 0) << result.errors;
 }
 
 TEST_F(ForksTest, GrandchildrenUseTheContainer) {
