@@ -13,7 +13,7 @@ from comparison import Rule, arguments, check, play_on_software_host, write_scri
 from corpus_scripts import write_corpus_scripts
 from spapr_writer import LARGE_PAGES, SpaprWriter
 
-ARGUMENTS = arguments(scripts=120)
+ARGUMENTS = arguments(scripts=140)
 RULES = (
     Rule(
         "an IOVA that is not aligned: a positive value passes for success with who tests for < 0",
