@@ -72,6 +72,14 @@ TEST_F(AddressSpaceTest, MapOutsideOrAcrossUsableRangesIsRefused) {
   EXPECT_EQ(MapError(0x1000000000, 0x1000000fff), 0);
 }
 
+TEST_F(AddressSpaceTest, ALimitOfBytesIsKeptToTheByte) {
+  space_.SetLimits({.bytes = 3 * kPage - 1, .mappings = 0, .range_count = 0, .ranges = {}});
+  EXPECT_EQ(MapError(0, 2 * kPage - 1), 0);
+  EXPECT_EQ(MapError(4 * kPage, 5 * kPage - 1), ENOMEM);
+  space_.SetLimits({.bytes = 3 * kPage, .mappings = 0, .range_count = 0, .ranges = {}});
+  EXPECT_EQ(MapError(4 * kPage, 5 * kPage - 1), 0);
+}
+
 TEST_F(AddressSpaceTest, OverlapIsFoundBeforeTheLimitAndTheLimitBeforeTheRange) {
   for (uint64_t i = 0; i < 4; ++i) ASSERT_EQ(MapError(i * kPage, i * kPage + kPage - 1), 0);
   EXPECT_EQ(MapError(kPage, 2 * kPage - 1), EEXIST);
