@@ -39,20 +39,20 @@ bool IsCut(Mappings& mappings, uint64_t iova, uint64_t last) {
 }
 
 // The kernel's own arithmetic, on words: a mapping's bits, all of which are set, are moved in place
-// to where they lie in the caller's words and stay there.
-void CopyBitmap(ReferenceMapping& mapping, uint64_t offset, std::vector<uint64_t>& out) {
+// to where they lie in the caller's words and stay there, even if these turn out not to be there.
+long CopyBitmap(ReferenceMapping& mapping, uint64_t offset, std::vector<uint64_t>& out) {
   const uint64_t pages = mapping.size / kPage;
   const uint64_t shift = offset % 64;
   std::vector<uint64_t>& words = mapping.dirty;
   for (uint64_t i = 0; i < pages; ++i) words[i / 64] |= uint64_t{1} << i % 64;
   const uint64_t count = (pages + shift + 63) / 64;
-  if (shift != 0) {
-    for (uint64_t k = count; k-- > 0;) {
-      words[k] = words[k] << shift | (k > 0 ? words[k - 1] >> (64 - shift) : 0);
-    }
-    words[0] |= out[offset / 64];
+  for (uint64_t k = shift != 0 ? count : 0; k-- > 0;) {
+    words[k] = words[k] << shift | (k > 0 ? words[k - 1] >> (64 - shift) : 0);
   }
+  if (out.empty()) return -EFAULT;
+  if (shift != 0) words[0] |= out[offset / 64];
   std::copy_n(words.begin(), count, out.begin() + static_cast<ptrdiff_t>(offset / 64));
+  return 0;
 }
 
 // Afterwards the mapping's own bits are clear, and what was moved behind them is not.
@@ -193,14 +193,14 @@ long Reference::UnmapRange(ReferenceContainer& container, Request& request) {
     found.push_back(at->first);
     size += at->second.size;
   }
-  if (wants_bitmap && request.bitmap.empty() && !found.empty()) return -EFAULT;
   for (const uint64_t iova : found) {
     if ((unmap.flags & abi::kDmaUnmapFlagVaddr) != 0) {
       mappings.at(iova).has_lost_address = true;
       continue;
     }
-    if (wants_bitmap) {
-      CopyBitmap(mappings.at(iova), (iova - unmap.iova) / kPage, request.bitmap);
+    if (wants_bitmap &&
+        CopyBitmap(mappings.at(iova), (iova - unmap.iova) / kPage, request.bitmap) != 0) {
+      return -EFAULT;
     }
     mappings.erase(iova);
   }
@@ -238,8 +238,7 @@ long Reference::DirtyGet(ReferenceContainer& container, Request& request) {
   Mappings& mappings = container.mappings;
   if (IsCut(mappings, get.iova, last)) return -EINVAL;
   for (auto at = mappings.lower_bound(get.iova); at != mappings.end() && at->first <= last; ++at) {
-    if (request.bitmap.empty()) return -EFAULT;
-    CopyBitmap(at->second, (at->first - get.iova) / kPage, request.bitmap);
+    if (CopyBitmap(at->second, (at->first - get.iova) / kPage, request.bitmap) != 0) return -EFAULT;
     ClearBitmap(at->second);
   }
   return 0;
