@@ -27,8 +27,8 @@ void Place(std::byte* at, uint64_t size, int protection, bool shared) {
 }  // namespace
 
 const Memory& Memory::Of() {
-  static const Memory memory;
-  return memory;
+  static const Memory kMemory;
+  return kMemory;
 }
 
 Memory::Memory() {

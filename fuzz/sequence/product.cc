@@ -19,12 +19,12 @@ namespace abi = compat::abi;
 
 // One image for all devices of all inputs: nothing reads or writes it.
 std::string ImagePath() {
-  static const int fd = [] {
+  static const int kImage = [] {
     const int image = memfd_create("image", MFD_CLOEXEC);
     FUZZ_REQUIRE(image >= 0 && ftruncate(image, 1 << 20) == 0);
     return image;
   }();
-  return "/proc/self/fd/" + std::to_string(fd);
+  return "/proc/self/fd/" + std::to_string(kImage);
 }
 
 compat::settings::Settings SettingsOf(Kind kind) {
