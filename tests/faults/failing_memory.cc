@@ -66,18 +66,18 @@ extern "C" void* malloc(size_t size) noexcept {
   return tests::Fails(__builtin_return_address(0)) ? nullptr : __libc_malloc(size);
 }
 
-extern "C" void* calloc(size_t count, size_t size) noexcept {
-  return tests::Fails(__builtin_return_address(0)) ? nullptr : __libc_calloc(count, size);
+extern "C" void* calloc(size_t nmemb, size_t size) noexcept {
+  return tests::Fails(__builtin_return_address(0)) ? nullptr : __libc_calloc(nmemb, size);
 }
 
-extern "C" void* realloc(void* memory, size_t size) noexcept {
-  return tests::Fails(__builtin_return_address(0)) ? nullptr : __libc_realloc(memory, size);
+extern "C" void* realloc(void* ptr, size_t size) noexcept {
+  return tests::Fails(__builtin_return_address(0)) ? nullptr : __libc_realloc(ptr, size);
 }
 
-extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*start)(void*), void* argument) noexcept {
+extern "C" int pthread_create(pthread_t* newthread, const pthread_attr_t* attr,
+                              void* (*start_routine)(void*), void* arg) noexcept {
   if (tests::Fails(__builtin_return_address(0))) return EAGAIN;
   using Create = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-  static auto* const next = reinterpret_cast<Create*>(dlsym(RTLD_NEXT, "pthread_create"));
-  return next(thread, attributes, start, argument);
+  static auto* const kNext = reinterpret_cast<Create*>(dlsym(RTLD_NEXT, "pthread_create"));
+  return kNext(newthread, attr, start_routine, arg);
 }
