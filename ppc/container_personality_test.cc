@@ -63,6 +63,20 @@ TEST_F(EitherTest, ContainerHasTheExtensionsOfAllUntilItHasAType) {
   EXPECT_EQ(host_.Ioctl(spapr_, abi::kCheckExtension, uint64_t{abi::kUnmapAll}), 0);
 }
 
+TEST_F(EitherTest, DirtyTrackingEndsWithTheIommuThatHasIt) {
+  ASSERT_EQ(SetIommu(type1_, abi::kType1v2Iommu), 0);
+  abi::DirtyBitmap start = {sizeof(start), abi::kIommuDirtyPagesFlagStart};
+  ASSERT_EQ(host_.Ioctl(type1_, abi::kIommuDirtyPages, &start), 0);
+  const ioas::Arena arena = host_.host().arena();
+  const compat::vfio::ContainerState& container = *arena.Get(host_.host().state().containers);
+  ASSERT_EQ(container.dirty_tracking, 1);
+  ASSERT_EQ(host_.Ioctl(type1_group_, abi::kGroupUnsetContainer, uint64_t{0}), 0);
+  EXPECT_EQ(container.dirty_tracking, 0);
+  ASSERT_EQ(SetContainer(type1_group_, type1_), 0);
+  EXPECT_EQ(SetIommu(type1_, abi::kSpaprTceV2Iommu), 0);
+  EXPECT_EQ(container.dirty_tracking, 0);
+}
+
 // A number means what its descriptor makes of it.
 TEST_F(EitherTest, NumbersOfRegistrationAndWindowsAreOtherCallsElsewhere) {
   ASSERT_EQ(SetIommu(type1_, abi::kType1v2Iommu), 0);

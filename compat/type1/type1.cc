@@ -47,6 +47,9 @@ class Type1Personality final : public vfio::Personality {
            mapping = index.Next(mapping->first)) {
         FreeBitmap(*context.arena, *mapping, space.page_size());
       }
+      // The container's next IOMMU may be another personality's, which knows nothing of it.
+      context.container->dirty_tracking = 0;
+      context.container->is_tracked_for_operator = 0;
     }
     space.UnmapAll();
   }
