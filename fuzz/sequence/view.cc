@@ -114,10 +114,8 @@ void AddSpace(const Product& product, const ContainerState& container, Facts& fa
 void AddContainer(const Product& product, const ContainerState& container, Facts& facts) {
   uint32_t groups[compat::vfio::kMaxDevices];
   const auto members = product.host().GroupsInTurn(container, groups);
-  // Without an IOMMU it means nothing: the next one begins without.
-  const uint64_t type = NumberOf(container.type);
-  const uint64_t is_tracking = type != kNoType ? container.dirty_tracking : 0;
-  facts.push_back({kContainer, {type, members.size(), is_tracking, 0}});
+  facts.push_back(
+      {kContainer, {NumberOf(container.type), members.size(), container.dirty_tracking, 0}});
   for (const uint32_t group : members) facts.push_back({kMember, {group, 0, 0, 0}});
   if (container.space) AddSpace(product, container, facts);
 }
