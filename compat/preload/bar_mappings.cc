@@ -4,11 +4,13 @@
 #include <atomic>
 
 #include "compat/preload/growing_array.h"
-#include "compat/preload/private_lock.h"
 #include "compat/preload/process_host.h"
+#include "ioas/base/private_lock.h"
 
 namespace compat::preload {
 namespace {
+
+using ioas::PrivateLock;
 
 struct BarMapping {
   uint32_t slot;
@@ -20,7 +22,7 @@ struct BarMapping {
 };
 
 PrivateLock g_lock;
-unsigned long g_signals_over_fork;
+ioas::SignalMask g_signals_over_fork;
 std::atomic<size_t> g_count{0};
 // Guarded by g_lock, as is what follows.
 GrowingArray<BarMapping> g_mappings;
@@ -55,19 +57,19 @@ void Cut(size_t index, std::byte* first, std::byte* end) {
 bool AnyBarMapped() { return g_count.load(std::memory_order_relaxed) != 0; }
 
 bool PrepareBarMapping() {
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   if (!g_mappings.Reserve(g_mappings.size() + g_prepared + 1)) return false;
   ++g_prepared;
   return true;
 }
 
 void CancelBarMapping() {
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   --g_prepared;
 }
 
 void OnBarMapped(uint32_t slot, void* address, size_t size, bool writable) {
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   --g_prepared;
   g_mappings.Add({slot, static_cast<std::byte*>(address), size, writable});
   g_count = g_mappings.size();
@@ -75,7 +77,7 @@ void OnBarMapped(uint32_t slot, void* address, size_t size, bool writable) {
 }
 
 bool PrepareBarUnmap(void* address, size_t size) {
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   auto* const first = static_cast<std::byte*>(address);
   const auto cut = static_cast<size_t>(std::count_if(
       g_mappings.begin(), g_mappings.end(),
@@ -87,7 +89,7 @@ bool PrepareBarUnmap(void* address, size_t size) {
 }
 
 void OnBarUnmap(void* address, size_t size) {
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   auto* const first = static_cast<std::byte*>(address);
   for (size_t i = g_mappings.size(); i-- > 0;) {
     if (Overlaps(g_mappings[i], first, first + size)) Cut(i, first, first + size);
@@ -98,7 +100,7 @@ void OnBarUnmap(void* address, size_t size) {
 void EndBarMappings() {
   GrowingArray<uint32_t> ended;
   {
-    PrivateLock::Guard guard(g_lock);
+    const PrivateLock::Guard guard(g_lock);
     ended.Swap(g_ending);
   }
   for (const uint32_t slot : ended) OpenedHost()->OnClosed(slot);
@@ -107,7 +109,7 @@ void EndBarMappings() {
 
 void WatchInheritedBars() {
   if (!AnyBarMapped()) return;
-  PrivateLock::Guard guard(g_lock);
+  const PrivateLock::Guard guard(g_lock);
   for (const BarMapping& mapping : g_mappings) {
     if (mapping.writable) OpenedHost()->StartDeviceOf(mapping.slot);
   }
@@ -115,13 +117,12 @@ void WatchInheritedBars() {
 
 void HoldBarMappings() {
   // Another thread may be forking, too.
-  unsigned long signals = 0;
-  g_lock.Lock(signals);
+  const ioas::SignalMask signals = g_lock.Lock();
   g_signals_over_fork = signals;
 }
 
 void ReleaseBarMappings() {
-  const unsigned long signals = g_signals_over_fork;
+  const ioas::SignalMask signals = g_signals_over_fork;
   g_lock.Unlock(signals);
 }
 

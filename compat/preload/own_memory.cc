@@ -1,13 +1,13 @@
 #include "compat/preload/own_memory.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "ioas/base/signals.h"
 #include "ioas/base/system_call.h"
 
 // Where the stack of the initial thread ends; ld.so sets it.
@@ -44,9 +44,7 @@ OwnMemory::StackBounds OwnMemory::FindBounds() {
     return {end - kInitialStackReach, end, true};
   }
   // It takes locks, for which a handler that comes here too would wait for ever.
-  const uint64_t all = ~uint64_t{0};
-  uint64_t before = 0;
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+  const ioas::SignalsBlocked blocked;
   pthread_attr_t attributes;
   void* first = nullptr;
   size_t size = 0;
@@ -54,7 +52,6 @@ OwnMemory::StackBounds OwnMemory::FindBounds() {
     pthread_attr_getstack(&attributes, &first, &size);
     pthread_attr_destroy(&attributes);
   }
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
   return {reinterpret_cast<uintptr_t>(first), reinterpret_cast<uintptr_t>(first) + size, true};
 }
 

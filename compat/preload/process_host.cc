@@ -17,12 +17,12 @@
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/fork.h"
 #include "compat/preload/log.h"
-#include "compat/preload/private_lock.h"
 #include "compat/preload/session.h"
 #include "compat/preload/signals.h"
 #include "compat/settings/environment.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
+#include "ioas/base/private_lock.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/hidden_descriptors.h"
 #include "ppc/container_personality.h"
@@ -30,6 +30,7 @@
 namespace compat::preload {
 namespace {
 
+using ioas::PrivateLock;
 using ioas::SystemCall;
 using settings::LogLevel;
 
@@ -59,7 +60,7 @@ std::atomic<bool> g_failed{false};
 std::atomic<int> g_problem{0};
 PrivateLock g_opening;
 PrivateLock g_reading;
-unsigned long g_signals_over_fork;  // guarded by g_opening
+ioas::SignalMask g_signals_over_fork;  // guarded by g_opening
 std::atomic<const settings::Settings*> g_settings{nullptr};
 // The process that prints the summary when it ends; 0: none.
 std::atomic<long> g_summarizer{0};
@@ -157,7 +158,7 @@ const settings::Settings* ReadSettings() {
     return known;
   }
   HandleForks();
-  PrivateLock::Guard guard(g_reading);
+  const PrivateLock::Guard guard(g_reading);
   if (g_settings != nullptr || g_failed) return g_settings;
   // The one place of the library that needs strings, which say in no other way that there is no
   // memory. The program knows nothing of them and must not end for that.
@@ -184,7 +185,7 @@ long HostFileOf(int fd, const settings::Settings& settings) {
 vfio::Host* HostOf(int fd, const settings::Settings& settings) {
   if (vfio::Host* host = OpenedHost(); host != nullptr) return host;
   HandleForks();
-  PrivateLock::Guard guard(g_opening);
+  const PrivateLock::Guard guard(g_opening);
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
   const long file = HostFileOf(fd, settings);
   return file >= 0 ? OpenHostIn(file, settings) : nullptr;
@@ -200,17 +201,14 @@ vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
 
 void HoldOpening() {
   // Another thread may be forking, too.
-  unsigned long signals = 0;
-  unsigned long blocked = 0;
-  g_opening.Lock(signals);
-  g_reading.Lock(blocked);
+  const ioas::SignalMask signals = g_opening.Lock();
+  g_reading.Lock();
   g_signals_over_fork = signals;
 }
 
 void ReleaseOpening() {
-  const unsigned long signals = g_signals_over_fork;
-  const unsigned long blocked = ~0ul;
-  g_reading.Unlock(blocked);
+  const ioas::SignalMask signals = g_signals_over_fork;
+  g_reading.Unlock(~ioas::SignalMask{0});
   g_opening.Unlock(signals);
 }
 
@@ -227,7 +225,7 @@ vfio::Host* ConfiguredHost() {
   if (!Configured() || g_failed) return nullptr;
   const settings::Settings* settings = ReadSettings();
   if (settings == nullptr) return nullptr;
-  PrivateLock::Guard guard(g_opening);
+  const PrivateLock::Guard guard(g_opening);
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
   // Nothing to offer: legacy programs then see what the machine has.
   if (!UsesKernel() && settings->devices.empty() && settings->host.empty()) return nullptr;

@@ -99,6 +99,10 @@ int OpenAnswer(const char* what, const ioas::Result<int>& result) {
   return -result.error().code;
 }
 
+// What opening answers where there is no host: that there is no such file, or what kept the library
+// from its host.
+int NoHost() { return HostProblem() != 0 ? -HostProblem() : -ENOENT; }
+
 }  // namespace
 
 bool Configured() {
@@ -124,14 +128,14 @@ const vfs::Inventory* EmulatedDevices() {
 
 int OpenContainer(int flags) {
   vfio::Host* host = ConfiguredHost();
-  if (host == nullptr) return HostProblem() != 0 ? -HostProblem() : -ENOENT;
+  if (host == nullptr) return NoHost();
   ContinueSession();
   return OpenAnswer("a container", host->OpenContainer((flags & O_CLOEXEC) != 0));
 }
 
 int OpenGroup(uint32_t group, int flags) {
   vfio::Host* host = ConfiguredHost();
-  if (host == nullptr) return HostProblem() != 0 ? -HostProblem() : -ENOENT;
+  if (host == nullptr) return NoHost();
   ContinueSession();
   return OpenAnswer("a group", host->OpenGroup(group, (flags & O_CLOEXEC) != 0));
 }

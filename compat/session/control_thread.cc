@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -17,6 +16,7 @@
 #include "compat/session/faults.h"
 #include "compat/session/responder.h"
 #include "compat/session/writer.h"
+#include "ioas/base/own_thread.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/hidden_descriptors.h"
 
@@ -26,7 +26,6 @@ using ioas::SystemCall;
 
 namespace {
 
-constexpr size_t kStackSize = 256 * 1024;
 // How long to wait for a daemon before the next attempt, in milliseconds.
 constexpr int64_t kShortestDelay = 10;
 constexpr int64_t kLongestDelay = 500;
@@ -90,22 +89,8 @@ ioas::Status ControlThread::Start() {
   ObserveFaults(true);
   events::StartCounting();
 
-  // The thread inherits the mask: signals are for the program's own threads.
-  const uint64_t all = ~uint64_t{0};
-  uint64_t before = 0;
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackSize);
   // A program's thread that polls with a real-time priority would never let one like it run.
-  const sched_param ordinary = {};
-  pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-  pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
-  pthread_attr_setschedparam(&attributes, &ordinary);
-  const int failure = pthread_create(&thread_, &attributes, &ThreadMain, this);
-  pthread_attr_destroy(&attributes);
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
-  if (failure != 0) {
+  if (ioas::StartOwnThread(thread_, ioas::Scheduling::kOrdinary, &ThreadMain, this) != 0) {
     ioas::soft::CloseHidden(wake_);
     return ioas::Error{EAGAIN, "no control thread is to be had"};
   }

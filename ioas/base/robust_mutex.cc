@@ -1,20 +1,11 @@
 #include "ioas/base/robust_mutex.h"
 
 #include <atomic>
-#include <csignal>
 #include <ctime>
 
 #include "ioas/base/system_call.h"
 
 namespace ioas {
-namespace {
-
-// The kernel's sigset_t is one bit per signal; libc's is larger and is not what the call takes.
-using KernelSignalSet = unsigned long;
-static_assert(sizeof(KernelSignalSet) == 8);
-
-}  // namespace
-
 namespace internal {
 
 std::atomic<bool> may_have_handlers{true};
@@ -76,15 +67,6 @@ TimedRobustLock::~TimedRobustLock() {
   if (!held_) return;
   mutex_.Unlock();
   --internal::locks_held;
-}
-
-void RobustLock::BlockSignals() {
-  const KernelSignalSet all = ~0UL;
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved_signals_, sizeof(all));
-}
-
-void RobustLock::RestoreSignals() {
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &saved_signals_, nullptr, sizeof(saved_signals_));
 }
 
 }  // namespace ioas

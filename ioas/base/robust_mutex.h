@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "ioas/base/signals.h"
+
 namespace ioas {
 
 // Process-shared and robust (pthread_mutexattr_setrobust). Lies in an arena, so it has no
@@ -59,7 +61,7 @@ class [[nodiscard]] RobustLock {
         blocks_signals_(internal::locks_held == 0 &&
                         internal::may_have_handlers.load(std::memory_order_relaxed)) {
     if (blocks_signals_) [[unlikely]]
-      BlockSignals();
+      saved_signals_ = BlockSignals();
     ++internal::locks_held;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     owner_died_ = mutex_.Lock();
@@ -69,7 +71,7 @@ class [[nodiscard]] RobustLock {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     --internal::locks_held;
     if (blocks_signals_) [[unlikely]]
-      RestoreSignals();
+      RestoreSignals(saved_signals_);
   }
   RobustLock(const RobustLock&) = delete;
   RobustLock& operator=(const RobustLock&) = delete;
@@ -82,11 +84,8 @@ class [[nodiscard]] RobustLock {
   bool owner_died() const { return owner_died_; }
 
  private:
-  void BlockSignals();
-  void RestoreSignals();
-
   RobustMutex& mutex_;
-  unsigned long saved_signals_;
+  SignalMask saved_signals_;
   bool blocks_signals_;  // this lock does, being the thread's first
   bool owner_died_;
 };

@@ -1,7 +1,6 @@
 #include "ioas/soft/device_worker.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
@@ -10,13 +9,13 @@
 #include <cstddef>
 #include <ctime>
 
+#include "ioas/base/own_thread.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/hidden_descriptors.h"
 
 namespace ioas::soft {
 namespace {
 
-constexpr size_t kStackSize = 256 * 1024;
 constexpr int64_t kMicrosecond = 1000;
 constexpr int64_t kMillisecond = 1000 * kMicrosecond;
 // How long to go on looking after the last work: a trap costs the program some 8 microseconds, and
@@ -61,17 +60,7 @@ Status DeviceWorker::Start() {
   shares_mappings_ = false;
   watch_.Start();
 
-  // The thread inherits the mask: signals are for the program's own threads.
-  const uint64_t all = ~uint64_t{0};
-  uint64_t before = 0;
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackSize);
-  const int failure = pthread_create(&thread_, &attributes, &ThreadMain, this);
-  pthread_attr_destroy(&attributes);
-  SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
-  if (failure != 0) {
+  if (StartOwnThread(thread_, Scheduling::kInherited, &ThreadMain, this) != 0) {
     watch_.Stop();
     CloseHidden(wake_descriptor_);
     wake_descriptor_ = -1;

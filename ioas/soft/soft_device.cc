@@ -1,12 +1,10 @@
 #include "ioas/soft/soft_device.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <bit>
 #include <new>
 
+#include "ioas/base/private_lock.h"
 #include "ioas/base/system_call.h"
 #include "ioas/soft/freeze.h"
 #include "ioas/soft/peer_process.h"
@@ -23,27 +21,8 @@ constexpr int kYields = 16;
 constexpr int kPollsInCall = 1000;
 
 // This process's holds. The lock also orders who starts and stops a device's thread.
-pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+PrivateLock registry_lock;
 std::atomic<SoftDevice*> registry[kMaxDevices];
-
-// Keeps out handlers of signals, which may call on a device too.
-class RegistryLock {
- public:
-  RegistryLock() {
-    const uint64_t all = ~uint64_t{0};
-    SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved_signals_, sizeof(all));
-    pthread_mutex_lock(&registry_mutex);
-  }
-  ~RegistryLock() {
-    pthread_mutex_unlock(&registry_mutex);
-    SystemCall(SYS_rt_sigprocmask, SIG_SETMASK, &saved_signals_, nullptr, sizeof(saved_signals_));
-  }
-  RegistryLock(const RegistryLock&) = delete;
-  RegistryLock& operator=(const RegistryLock&) = delete;
-
- private:
-  uint64_t saved_signals_ = 0;
-};
 
 // The naturally aligned access, of at most 8 bytes, that begins a range: what the kernel turns a
 // read() or write() of a BAR into, piece by piece.
@@ -66,7 +45,7 @@ SoftDevice::SoftDevice(Arena& arena, ArenaRef<SoftDeviceState> device)
 
 Result<SoftDevice*> SoftDevice::Open(Arena& arena, ArenaRef<SoftDeviceState> device,
                                      ModelFactory factory) {
-  RegistryLock lock;
+  const PrivateLock::Guard guard(registry_lock);
   std::atomic<SoftDevice*>* slot = nullptr;
   for (std::atomic<SoftDevice*>& candidate : registry) {
     SoftDevice* held = candidate;
@@ -95,7 +74,7 @@ Result<SoftDevice*> SoftDevice::Open(Arena& arena, ArenaRef<SoftDeviceState> dev
 }
 
 void SoftDevice::Close() {
-  RegistryLock lock;
+  const PrivateLock::Guard guard(registry_lock);
   if (--holds_ != 0) return;
   for (std::atomic<SoftDevice*>& slot : registry) {
     if (slot == this) slot = nullptr;
@@ -110,7 +89,7 @@ void SoftDevice::AfterForkInParent() {
 }
 
 void SoftDevice::AfterForkInChild() {
-  registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+  registry_lock.AfterForkInChild();
   ProcessTable::OnFork();
   ForgetPeersAfterFork();
   for (std::atomic<SoftDevice*>& slot : registry) {
@@ -260,12 +239,12 @@ void SoftDevice::ResetModel() {
 
 Status SoftDevice::Start() {
   if (worker_.running()) return {};
-  RegistryLock lock;
+  const PrivateLock::Guard guard(registry_lock);
   return worker_.Start();
 }
 
 void SoftDevice::Stop() {
-  RegistryLock lock;
+  const PrivateLock::Guard guard(registry_lock);
   worker_.Stop();
 }
 
