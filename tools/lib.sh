@@ -61,15 +61,13 @@ install_packages() {
 # When all has to be over, in seconds on the clock of `say`; empty: there is no limit.
 deadline=
 
-# Prints how many seconds are left. Fails if none are.
-seconds_left() {
-  local left=$((deadline - SECONDS))
-  echo "$left"
-  ((left > 0))
+# Whether so many minutes are left.
+has_minutes() {
+  [[ -z $deadline ]] || ((deadline - SECONDS >= $1 * 60))
 }
 
 # Runs Bazel: run_bazel COMMAND ARGUMENT...
-# Ends it with status 8, as Control-C does, at the deadline.
+# Ends it with status 8 at the deadline; Control-C ends this command, too.
 # .bazelrc puts the disk cache below ~/.cache; it cannot see XDG_CACHE_HOME.
 run_bazel() {
   local command=$1
@@ -78,9 +76,11 @@ run_bazel() {
   [[ -z ${XDG_CACHE_HOME:-} ]] || flags+=("--disk_cache=$XDG_CACHE_HOME/vfio-compat/bazel")
   [[ -t 2 ]] || flags+=(--show_progress_rate_limit=20)
   if [[ -n $deadline ]]; then
-    local left
-    left=$(seconds_left) || return 8
-    limit=(timeout --foreground --preserve-status --signal=INT "$left")
+    ((deadline > SECONDS)) || return 8
+    limit=(timeout --foreground --preserve-status --signal=INT $((deadline - SECONDS)))
   fi
-  "${limit[@]}" bazel "$command" "${flags[@]}" "$@"
+  local status=0
+  "${limit[@]}" bazel "$command" "${flags[@]}" "$@" || status=$?
+  ((status != 8)) || { [[ -n $deadline ]] && ! has_minutes 0; } || die "interrupted"
+  return "$status"
 }

@@ -4,7 +4,8 @@
 Prints `PASSED FAILED SKIPPED` on standard output, and what failed and was skipped, with the reason
 of each skip, on standard error. A GoogleTest program counts with its cases, any other test as one;
 a test whose log has a line `N passed, N failed, N skipped` counts as that line says, and explains
-itself with lines `skipped: NAME: REASON` and `failed: NAME: REASON`.
+itself with lines `skipped: NAME: REASON` and `failed: NAME: REASON`. What a failure printed last
+follows it.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
+FAILURE_LINES = 25
 SUMMARY_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 
 
@@ -25,7 +27,11 @@ class Counts:
 
     def fail(self, name, reason):
         self.failed += 1
-        self.details.append(f"  failed: {name}: {reason}")
+        self.explain(f"failed: {name}", reason)
+
+    def explain(self, what, output):
+        lines = output.strip().splitlines()[-FAILURE_LINES:]
+        self.details += [f"  {what}"] + [f"      {line}" for line in lines]
 
     def skip(self, name, reason):
         self.skipped += 1
@@ -60,7 +66,7 @@ def skip_reason(case):
     return " ".join(lines).strip() or "gave no reason"
 
 
-def count_cases(counts, label, path):
+def count_cases(counts, label, path, log):
     """Counts the cases of a test.xml. Returns False if it has none."""
     try:
         cases = list(ElementTree.parse(path).getroot().iter("testcase"))
@@ -68,8 +74,9 @@ def count_cases(counts, label, path):
         return False
     for case in cases:
         name = f"{label} {case.get('classname', '')}.{case.get('name')}"
-        if case.find("failure") is not None or case.find("error") is not None:
-            counts.fail(name, "see its output above")
+        failures = case.findall("failure") + case.findall("error")
+        if failures:
+            counts.fail(name, "\n".join(failure.text or log for failure in failures))
         elif case.find("skipped") is not None:
             counts.skip(name, skip_reason(case))
         elif case.get("status") == "notrun":
@@ -91,12 +98,14 @@ def count_test(counts, label, result):
         counts.skipped += skipped
         reasons = re.findall(r"^(skipped|failed): (.*)$", log, re.MULTILINE)
         counts.details += [f"  {outcome}: {label} {reason}" for outcome, reason in reasons]
-    elif not count_cases(counts, label, output_path(result, "test.xml")):
+        if failed:
+            counts.explain("it printed last:", log)
+    elif not count_cases(counts, label, output_path(result, "test.xml"), log):
         if result["status"] == "PASSED":
             counts.passed += 1
     # A crash or a timeout leaves no failed case behind.
     if result["status"] not in ("PASSED", "FLAKY") and counts.failed == failed_before:
-        counts.fail(label, result["status"].lower())
+        counts.fail(label, f"{log}\n{result['status'].lower()}")
 
 
 def count_event(counts, event):
