@@ -56,11 +56,11 @@ class Daemon:
     def start(self):
         command = [self._program, "--socket", CONTROL, "--session-socket", SESSION]
         self._process = subprocess.Popen(command)  # pylint: disable=consider-using-with
-        wait_for("the daemon", self._answers)
+        wait_for("the daemon", lambda: self._run("ps").returncode == 0)
 
-    def _answers(self):
-        command = [self._tool, "ps", "--host", f"unix:{CONTROL}"]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def _run(self, command, *arguments):
+        words = [self._tool, command, "--host", f"unix:{CONTROL}", *arguments]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
 
     def kill(self):
         self._process.kill()
@@ -68,8 +68,7 @@ class Daemon:
 
     def ask(self, command, *arguments):
         """What a command of the tool prints; the job fails if it does."""
-        words = [self._tool, command, "--host", f"unix:{CONTROL}", *arguments]
-        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        result = self._run(command, *arguments)
         if result.returncode:
             fail(f"{command}: {result.stderr}")
         return result.stdout
