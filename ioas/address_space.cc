@@ -58,6 +58,7 @@ void AddressSpace::Configure(const IommuProperties& iommu, uint32_t mapping_limi
 
 void AddressSpace::SetProperties(const IommuProperties& iommu) {
   state_->page_sizes = iommu.page_sizes;
+  state_->is_carried_out = 1;
   state_->has_windows_anywhere = iommu.has_windows_anywhere ? 1 : 0;
   state_->aperture_count =
       static_cast<uint32_t>(std::min<size_t>(iommu.apertures.size(), kMaxApertures));
@@ -67,6 +68,16 @@ void AddressSpace::SetProperties(const IommuProperties& iommu) {
   for (uint32_t i = 0; i < state_->reserved_count; ++i) {
     state_->reserved[i] = {iommu.reserved[i], kIommuOwner};
   }
+  FindUnreserved();
+}
+
+void AddressSpace::FindUnreserved() {
+  uint32_t count = state_->aperture_count;
+  std::copy_n(state_->apertures, count, state_->unreserved);
+  for (const ReservedRange& reserved : std::span(state_->reserved, state_->reserved_count)) {
+    count = Cut(state_->unreserved, count, reserved.range);
+  }
+  state_->unreserved_count = count;
 }
 
 void AddressSpace::Recover() {
@@ -83,6 +94,7 @@ void AddressSpace::Recover() {
     ForgetPages(lost);
   }
   DestroyRemovedWindows();
+  FindUnreserved();
   state_->statistics.bytes_mapped = BytesMapped();
   state_->is_changing = 0;
 }
@@ -102,6 +114,7 @@ uint64_t AddressSpace::BytesMapped() {
 
 void AddressSpace::Destroy() {
   mappings().Clear();
+  arena_->Delete(state_->allowed, state_->allowed_count);
   for (uint32_t number = 0; number < kMaxWindows; ++number) TableOf(number).Destroy();
   arena_->Delete(arena_->RefOf(state_));
   state_ = nullptr;
@@ -136,7 +149,7 @@ Status AddressSpace::Map(const Mapping& mapping) {
 
 Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapping) {
   const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
-  IOAS_RETURN_IF_ERROR(backend_->Unmap(handle_, mapping));
+  IOAS_RETURN_IF_ERROR(Undo(mapping));
   mappings().EraseAt(place);
   ++state_->statistics.unmaps;
   state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;
@@ -145,7 +158,14 @@ Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapp
 
 uint64_t AddressSpace::UnmapAll() {
   MappingIndex index = mappings();
-  backend_->UnmapAll(handle_, index);
+  if (state_->is_carried_out != 0) {
+    backend_->UnmapAll(handle_, index);
+  } else {
+    for (auto kept = index.FindFirstOverlapping(0, UINT64_MAX); kept;
+         kept = index.Next(kept->first)) {
+      backend_->Forget(handle_, *kept);
+    }
+  }
   const uint64_t bytes = state_->statistics.bytes_mapped;
   state_->statistics.unmaps += index.size();
   state_->statistics.bytes_mapped = 0;
@@ -167,11 +187,8 @@ Result<Translation> AddressSpace::Translate(uint64_t iova, uint32_t access) {
 }
 
 uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {
-  uint32_t count = state_->aperture_count;
-  std::copy_n(state_->apertures, count, ranges.begin());
-  for (uint32_t i = 0; i < state_->reserved_count; ++i) {
-    count = Cut(ranges, count, state_->reserved[i].range);
-  }
+  uint32_t count = state_->unreserved_count;
+  std::copy_n(state_->unreserved, count, ranges.begin());
   if (state_->has_limits != 0 && state_->limits.range_count != 0) {
     count = Intersect(ranges, count, {state_->limits.ranges, state_->limits.range_count});
   }
@@ -179,22 +196,24 @@ uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {
 }
 
 bool AddressSpace::IsUsable(const IovaRange& range) const {
-  const auto inside = [&](const IovaRange& aperture) { return aperture.Contains(range); };
-  const auto kept_out = [&](const ReservedRange& reserved) {
-    return reserved.range.Overlaps(range);
-  };
-  return std::any_of(state_->apertures, state_->apertures + state_->aperture_count, inside) &&
-         std::none_of(state_->reserved, state_->reserved + state_->reserved_count, kept_out);
+  const std::span<const IovaRange> usable(state_->unreserved, state_->unreserved_count);
+  const auto above = std::ranges::upper_bound(usable, range.first, {}, &IovaRange::first);
+  return above != usable.begin() && above[-1].Contains(range);
 }
 
 Status AddressSpace::Reserve(const IovaRange& range, uint32_t owner) {
   if (mappings().FindFirstOverlapping(range.first, range.last)) {
     return Error{EADDRINUSE, "the range to reserve is mapped"};
   }
+  if (std::ranges::any_of(std::span(arena_->Get(state_->allowed), state_->allowed_count),
+                          [&](const IovaRange& allowed) { return allowed.Overlaps(range); })) {
+    return Error{EADDRINUSE, "the range to reserve is to be kept allowed"};
+  }
   if (state_->reserved_count == kMaxReservedRanges) {
     return Error{ENOSPC, "the address space holds as many reserved ranges as it may"};
   }
   state_->reserved[state_->reserved_count++] = {range, owner};
+  FindUnreserved();
   return {};
 }
 
@@ -203,6 +222,7 @@ void AddressSpace::Release(uint32_t owner) {
   end = std::remove_if(state_->reserved, end,
                        [&](const ReservedRange& reserved) { return reserved.owner == owner; });
   state_->reserved_count = static_cast<uint32_t>(end - state_->reserved);
+  FindUnreserved();
 }
 
 void AddressSpace::SetLimits(const MappingLimits& limits) {

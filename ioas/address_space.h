@@ -25,10 +25,12 @@
 namespace ioas {
 
 inline constexpr uint32_t kMaxApertures = 64;
-inline constexpr uint32_t kMaxReservedRanges = 32;
+inline constexpr uint32_t kMaxReservedRanges = 128;
 inline constexpr uint32_t kMaxLimitRanges = 16;
-// Enough for what apertures minus reserved ranges can leave, and limits allow of that.
-inline constexpr uint32_t kMaxUsableRanges = kMaxApertures + kMaxReservedRanges + kMaxLimitRanges;
+// Enough for what apertures minus reserved ranges can leave.
+inline constexpr uint32_t kMaxUnreservedRanges = kMaxApertures + kMaxReservedRanges;
+// Enough for what limits allow of that.
+inline constexpr uint32_t kMaxUsableRanges = kMaxUnreservedRanges + kMaxLimitRanges;
 
 // What new mappings may not exceed, besides what the address space has of itself.
 struct MappingLimits {
@@ -44,6 +46,13 @@ struct ReservedRange {
   uint32_t owner;  // kIommuOwner, or a device's number
 };
 inline constexpr uint32_t kIommuOwner = ~0u;
+
+// A page table of an IOMMU that holds what is mapped.
+struct AddressSpaceDomain {
+  uint64_t page_sizes;  // as in IommuProperties
+  uint32_t owner;       // whose it is: no other domain's, nor that of a reserved range
+};
+inline constexpr uint32_t kMaxDomains = 64;
 
 inline constexpr uint32_t kMaxWindows = 2;
 
@@ -78,10 +87,21 @@ struct AddressSpaceState {
   uint32_t has_windows_anywhere;  // as in IommuProperties
   IovaRange apertures[kMaxApertures];
   ReservedRange reserved[kMaxReservedRanges];
+  // What the two leave, ascending: computed when they change.
+  uint32_t unreserved_count;
+  IovaRange unreserved[kMaxUnreservedRanges];
   WindowState window[kMaxWindows];
   AddressSpaceStatistics statistics;
   uint32_t has_limits;
   MappingLimits limits;
+  // Mappings are the backend's, too. Without domains they only say what shall be where.
+  uint32_t is_carried_out;
+  uint32_t small_pages_only;
+  uint32_t domain_count;
+  AddressSpaceDomain domains[kMaxDomains];
+  // What Allow was given; none: everything.
+  uint32_t allowed_count;
+  ArenaRef<IovaRange> allowed;
 
   // How many mappings there are, pages of windows included.
   uint64_t live_mappings() const {
@@ -156,7 +176,7 @@ class AddressSpace {
   AddressSpaceStatistics& statistics() { return state_->statistics; }
   MappingIndex mappings() { return MappingIndex(*arena_, &state_->mappings); }
 
-  // The size of the smallest page, in bytes.
+  // The size of the smallest page, in bytes; 1 where there is no domain that would need one.
   uint64_t page_size() const { return state_->page_sizes & -state_->page_sizes; }
 
   // Maps. `mapping` is page aligned and does not wrap. In this order: EEXIST if any of it
@@ -170,6 +190,46 @@ class AddressSpace {
   Status Unmap(const Mapping& mapping) { return Unmap(mappings().Find(mapping.first), mapping); }
   // Unmaps all. Returns how many bytes were mapped.
   uint64_t UnmapAll();
+
+  // --- Domains: address spaces that are there before any device is (domains.cc, places.cc) ---
+  //
+  // Source: drivers/iommu/iommufd/io_pagetable.c, whose order of errors these keep.
+
+  // Makes an address space of 64 bits that has no domain: what is mapped may begin at any byte, and
+  // its memory need not be there before AddDomain.
+  static Result<ArenaRef<AddressSpaceState>> CreateWithoutDomain(Arena& arena);
+  // Adds a domain of `iommu`: what its apertures leave out is reserved for `owner`, mappings are
+  // aligned to its smallest page from now on. What the IOMMU reserves is to be reserved for each
+  // device. With the first domain all mappings are carried out. EINVAL if its smallest page exceeds
+  // 4096, EADDRINUSE if mappings are not aligned or lie outside its apertures, or a range that
+  // Allow was given does, ENOMEM for too many, and as Backend::Map fails. Then nothing has changed.
+  Status AddDomain(uint32_t owner, const IommuProperties& iommu);
+  // Removes the domain of `owner`, and what is reserved for it.
+  void RemoveDomain(uint32_t owner);
+  // Has domains use the smallest pages only, so that mappings can be cut, or all. EINVAL if domains
+  // may hold large pages, EADDRINUSE if mappings are not aligned to 4096.
+  Status SetSmallPagesOnly(bool small);
+  // Takes `ranges`, `count` of them, ascending and apart, for those that FindRoom is to choose from
+  // and that stay free of reserved ranges; none is all. Owns them from then on. EADDRINUSE if one
+  // is reserved: nothing has changed then.
+  Status Allow(ArenaRef<IovaRange> ranges, uint32_t count);
+
+  // A free place for a mapping of `length` bytes that leads to `user_address`, never 0. EOVERFLOW
+  // if `length` is 0 or half of the space, EINVAL if `user_address` is not aligned to page_size(),
+  // ENOSPC if there is none (iopt_alloc_iova).
+  Result<uint64_t> FindRoom(uint64_t length, uint64_t user_address);
+  // Whether a mapping of `length` bytes, at least 1, may lie at `first`: EINVAL if that is not
+  // aligned or a reserved range meets it, EOVERFLOW if it wraps, EEXIST if something is mapped
+  // there (iopt_check_iova).
+  Status CheckRoom(uint64_t first, uint64_t length);
+  // Maps all of `pieces`, which CheckRoom has passed as one range and which follow each other in
+  // it. EPERM if one may not permit writing and shall, EINVAL if its memory is not aligned, what
+  // SetLimits forbids, and as Backend::Map fails, or ENOMEM: then none is mapped.
+  Status MapAll(std::span<const Mapping> pieces);
+  // Unmaps, lowest first, the mappings that touch `range`. Returns how many bytes these were; adds
+  // to `bytes` how many were unmapped also if it fails: ENOENT at the first that does not lie
+  // inside as a whole.
+  Status UnmapWhole(const IovaRange& range, uint64_t& bytes);
 
   // --- Windows: `number` is below kMaxWindows ---
 
@@ -215,7 +275,8 @@ class AddressSpace {
   uint32_t UsableRanges(std::span<IovaRange> ranges) const;
   bool IsUsable(const IovaRange& range) const;
 
-  // Keeps `range` free of mappings for `owner`. EADDRINUSE if something is mapped there, ENOSPC if
+  // Keeps `range` free of mappings for `owner`. EADDRINUSE if something is mapped or allowed there,
+  // ENOSPC if
   // kMaxReservedRanges are there already.
   Status Reserve(const IovaRange& range, uint32_t owner);
   // Gives back what `owner` reserved.
@@ -224,6 +285,20 @@ class AddressSpace {
  private:
   // Puts right what a process that died with the lock left behind.
   void Recover();
+  // The parts of AddDomain and RemoveDomain.
+  bool IsAligned(uint64_t alignment);
+  Status ReserveOutside(std::span<const IovaRange> apertures, uint32_t owner);
+  Status CarryOutAll();
+  void UndoAll();
+  void FindPageSizes();
+  // Carries `mapping` out, or only keeps it, and undoes that.
+  Status CarryOut(const Mapping& mapping);
+  Status Undo(const Mapping& mapping);
+  // The lowest free place in `range` that is a multiple of `alignment`, with `offset` beside.
+  std::optional<uint64_t> FindRoomIn(IovaRange range, uint64_t length, uint64_t alignment,
+                                     uint64_t offset);
+  // Computes what apertures and reserved ranges leave.
+  void FindUnreserved();
   // The parts of that about windows: no page of `iovas` leads anywhere any more, and windows that
   // were being removed are.
   void ForgetPages(const IovaRange& iovas);

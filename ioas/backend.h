@@ -20,6 +20,8 @@ enum Access : uint32_t {
   kAccessRead = 1u << 0,
   kAccessWrite = 1u << 1,
 };
+// Beside them in Mapping::flags: copies of the mapping may permit writing, as its first one did.
+inline constexpr uint32_t kMayPermitWriting = 1u << 2;
 
 // What an IOMMU is like, for a set of devices. Address spaces take it over.
 struct IommuProperties {
@@ -80,6 +82,11 @@ class Backend {
       (void)Unmap(space, *mapping);
     }
   }
+  // Notes `mapping`, of this process, in an address space without domains: its memory need not be
+  // there yet, may begin anywhere, and stays that process's until Forget. ENOMEM.
+  virtual Status Keep(IoasHandle /*space*/, const Mapping& /*mapping*/) { return {}; }
+  // Undoes Keep.
+  virtual void Forget(IoasHandle /*space*/, const Mapping& /*mapping*/) {}
   // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
   // makes sure that it is not.
   virtual void Discard(IoasHandle space, const IovaRange& range) = 0;

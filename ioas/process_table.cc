@@ -129,7 +129,8 @@ Result<uint32_t> ProcessTable::Register() {
       if (old.pid == self.pid) old.gone = 1;
     }
     entry = std::find_if(state_->entries, end, [](const ProcessEntry& candidate) {
-      return candidate.pid == 0 || (candidate.locked_bytes == 0 && !IsAlive(candidate));
+      return candidate.pid == 0 ||
+             (candidate.locked_bytes == 0 && candidate.holds == 0 && !IsAlive(candidate));
     });
     if (entry == end) return Error{ENOMEM, "too many processes use the host"};
     entry->start_time = self.start_time;

@@ -33,6 +33,7 @@ struct ProcessEntry {
   std::atomic<uint64_t> start_time;
   std::atomic<uint64_t> image;
   std::atomic<uint64_t> locked_bytes;
+  std::atomic<uint64_t> holds;  // see ProcessTable::Hold
 };
 
 struct ProcessTableState {
@@ -49,8 +50,9 @@ class ProcessTable {
   void Initialize() { state_->mutex.Initialize(); }
 
   // The index of this process, which is entered at the first call. Later calls cost two loads.
-  // ENOMEM if there is no room: only entries of dead processes without locked memory are used
-  // again, so that a mapping never comes to mean another process's memory.
+  // ENOMEM if there is no room: only entries of dead processes that nothing holds and that have
+  // no locked memory are used again, so that a mapping never comes to mean another process's
+  // memory.
   Result<uint32_t> Register();
 
   // To be called in a forked child before anything else here: it is another process now.
@@ -67,6 +69,10 @@ class ProcessTable {
   Status LockMemory(uint64_t bytes, uint64_t* lockable);
   // Takes `bytes` off the locked memory of process `index`.
   void UnlockMemory(uint32_t index, uint64_t bytes);
+  // Keeps entry `index`, which means some process now, from ever meaning another one until as many
+  // calls of Release: for mappings whose memory is not locked.
+  void Hold(uint32_t index) { state_->entries[index].holds.fetch_add(1); }
+  void Release(uint32_t index) { state_->entries[index].holds.fetch_sub(1); }
   uint64_t locked_bytes(uint32_t index) const { return state_->entries[index].locked_bytes; }
 
  private:

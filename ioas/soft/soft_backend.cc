@@ -122,6 +122,15 @@ Status SoftBackend::Unmap(IoasHandle /*space*/, const Mapping& mapping) {
   return {};
 }
 
+Status SoftBackend::Keep(IoasHandle /*space*/, const Mapping& mapping) {
+  processes_.Hold(mapping.owner);
+  return {};
+}
+
+void SoftBackend::Forget(IoasHandle /*space*/, const Mapping& mapping) {
+  processes_.Release(mapping.owner);
+}
+
 Result<uint32_t> SoftBackend::Pin(IoasHandle /*space*/, const MemoryRange& memory) {
   IOAS_RETURN_IF_ERROR(Populate(memory.first, memory.size(), /*writable=*/true));
   return 0u;

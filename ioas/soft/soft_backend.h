@@ -21,6 +21,8 @@ class SoftBackend final : public Backend {
   // address by then, as long as it has anything.
   Status Map(IoasHandle space, const Mapping& mapping) override;
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
+  Status Keep(IoasHandle space, const Mapping& mapping) override;
+  void Forget(IoasHandle space, const Mapping& mapping) override;
   // What a window leads to is faulted in once; nothing else is to be done but in the page table.
   Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
   Status MapRun(IoasHandle space, const PageRun& run) override;
