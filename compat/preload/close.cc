@@ -13,6 +13,7 @@
 namespace compat::preload {
 namespace {
 
+using ioas::soft::HidingLock;
 using ioas::soft::IsHidden;
 
 // Forgets `fd` before it is closed: its number may be somebody else's the moment after.
@@ -26,7 +27,7 @@ uint32_t Forget(int fd) {
 // Closes what is not hidden of [first, last], in as few calls as that takes.
 int CloseVisible(unsigned first, unsigned last, int flags) {
   const auto close_range = Next<"close_range", int(unsigned, unsigned, int)>();
-  const ioas::soft::HidingLock lock;
+  const HidingLock lock;
   const unsigned searched = std::min(last, kMaxDescriptors - 1);
   unsigned start = first;
   for (unsigned fd = first; fd <= searched; ++fd) {
@@ -37,6 +38,14 @@ int CloseVisible(unsigned first, unsigned last, int flags) {
     start = fd + 1;
   }
   return start <= last ? close_range(start, last, flags) : 0;
+}
+
+// close() of a number that another thread may be hiding something at.
+int CloseAmongHidden(int fd) {
+  const HidingLock lock;
+  if (!IsHidden(fd)) return Next<"close", int(int)>()(fd);
+  errno = EBADF;
+  return -1;
 }
 
 // Tells the host of descriptors that are gone.
@@ -51,12 +60,10 @@ void OnClosedRange(unsigned first, unsigned last) {
 }  // namespace
 
 COMPAT_INTERPOSE int close(int fd) {
-  if (__builtin_expect(IsHidden(fd), 0)) {
-    errno = EBADF;
-    return -1;
-  }
   const uint32_t slot = Forget(fd);
-  const int result = Next<"close", int(int)>()(fd);
+  const int result = __builtin_expect(ioas::soft::MayBecomeHidden(fd), 0)
+                         ? CloseAmongHidden(fd)
+                         : Next<"close", int(int)>()(fd);
   if (__builtin_expect(slot != 0, 0)) {
     const int saved_errno = errno;
     OpenedHost()->OnClosed(slot);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "ioas/base/system_call.h"
 
@@ -34,6 +35,10 @@ int LowestHiddenNumber() {
 
 }  // namespace
 
+namespace internal {
+std::atomic<int> lowest_hidden{std::numeric_limits<int>::max()};
+}  // namespace internal
+
 HidingLock::HidingLock() : held_(!hiding.exchange(true, std::memory_order_acquire)) {
   for (int i = 0; i < kPatience && !held_; ++i) {
     SystemCall(SYS_sched_yield);
@@ -47,7 +52,11 @@ HidingLock::~HidingLock() {
 
 Result<int> HideDuplicate(int fd) {
   const HidingLock lock;
-  const long number = SystemCall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LowestHiddenNumber());
+  const int lowest = LowestHiddenNumber();
+  if (!MayBecomeHidden(lowest)) {
+    internal::lowest_hidden.store(lowest, std::memory_order_relaxed);
+  }
+  const long number = SystemCall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
   if (number == -EBADF) return Error{EBADF, "the descriptor is not open"};
   if (number < 0) return Error{EMFILE, "no descriptor number is free"};
   if (number >= kNumbers) {
@@ -66,6 +75,7 @@ Result<int> Hide(int fd) {
 
 void CloseHidden(int fd) {
   if (!IsHidden(fd)) return;
+  const HidingLock lock;
   // First the number stops being hidden: once it is closed, the program may get it.
   hidden[fd / kBits].fetch_and(~(uint64_t{1} << fd % kBits), std::memory_order_relaxed);
   SystemCall(SYS_close, fd);

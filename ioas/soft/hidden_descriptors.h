@@ -6,6 +6,8 @@
 #ifndef IOAS_SOFT_HIDDEN_DESCRIPTORS_H_
 #define IOAS_SOFT_HIDDEN_DESCRIPTORS_H_
 
+#include <atomic>
+
 #include "ioas/base/result.h"
 
 namespace ioas::soft {
@@ -19,10 +21,13 @@ Result<int> Hide(int fd);
 void CloseHidden(int fd);
 // Whether `fd` is a hidden descriptor. Cheap: one load.
 bool IsHidden(int fd);
+// Whether `fd` is hidden or may come to be so at any moment: its number is where hidden ones are.
+// Whoever closes such a one does it under a HidingLock.
+inline bool MayBecomeHidden(int fd);
 
-// Keeps other threads from hiding descriptors as long as it lives: for those who close all that are
-// not hidden. Waits for them for a moment only, since a forked child may lack the thread that it
-// would wait for.
+// Keeps other threads from hiding and closing hidden descriptors as long as it lives: for those who
+// close what is not hidden. Waits for them for a moment only, since a forked child may lack the
+// thread that it would wait for.
 class [[nodiscard]] HidingLock {
  public:
   HidingLock();
@@ -33,6 +38,14 @@ class [[nodiscard]] HidingLock {
  private:
   bool held_;
 };
+
+namespace internal {
+extern std::atomic<int> lowest_hidden;
+}  // namespace internal
+
+inline bool MayBecomeHidden(int fd) {
+  return fd >= internal::lowest_hidden.load(std::memory_order_relaxed);
+}
 
 }  // namespace ioas::soft
 

@@ -1,0 +1,95 @@
+#include "compat/native/context.h"
+
+#include <cerrno>
+
+namespace compat::native {
+
+using ioas::AddressSpace;
+using ioas::ArenaRef;
+
+// A table of objects is whole whoever dies; what a dead process was about to make or to destroy is
+// there or not.
+Context::Context(const Caller& caller)
+    : host_(caller.host),
+      state_(caller.state),
+      lock_(caller.state.mutex),
+      is_open_(caller.slot == caller.state.slot) {}
+
+AddressSpace Context::SpaceOf(const IoasState& ioas) const {
+  ioas::Arena arena = host_.arena();
+  return {arena, ioas.space, &host_.platform().backend()};
+}
+
+ioas::Result<uint32_t> Context::NewIoas() {
+  ioas::Arena arena = host_.arena();
+  const auto space = AddressSpace::CreateWithoutDomain(arena);
+  if (!space.ok()) return space.error();
+  const ioas::Result<uint32_t> id = New<IoasState>(ObjectKind::kIoas);
+  if (!id.ok()) {
+    AddressSpace(arena, *space).Destroy();
+    return id;
+  }
+  FindIoas(*id)->space = *space;
+  return id;
+}
+
+ioas::Status Context::Destroy(uint32_t id) {
+  const Object* const object = is_open_ ? objects().Find(id, ObjectKind::kAny) : nullptr;
+  if (object == nullptr) return kNoObject;
+  if (object->users != 0) return ioas::Error{EBUSY, "the object is in use"};
+  DestroyObject(id, *object);
+  return {};
+}
+
+void Context::DestroyAll() {
+  // Page tables before the address spaces that they belong to.
+  for (const ObjectKind kind :
+       {ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
+    for (uint32_t id = objects().Next(1); id != 0; id = objects().Next(id + 1)) {
+      if (const Object* const object = objects().Find(id, kind)) DestroyObject(id, *object);
+    }
+  }
+  objects().Clear();
+  state_.vfio_ioas = 0;
+}
+
+void Context::DestroyObject(uint32_t id, const Object& object) {
+  ioas::Arena arena = host_.arena();
+  const ObjectKind kind = object.kind;
+  const uint32_t unit = object.unit;
+  if (kind == ObjectKind::kHwptPaging) {
+    const HwptState& hwpt = *FindHwpt(id);
+    AddressSpace space = SpaceOfHwpt(hwpt);
+    {
+      const AddressSpace::Lock lock(space);
+      space.RemoveDomain(id);
+    }
+    DropUser(hwpt.ioas);
+  }
+  objects().Remove(id);
+  switch (kind) {
+    case ObjectKind::kIoas: {
+      if (state_.vfio_ioas == id) state_.vfio_ioas = 0;
+      const ArenaRef<IoasState> ioas{unit};
+      AddressSpace space = SpaceOf(*arena.Get(ioas));
+      {
+        const AddressSpace::Lock lock(space);
+        space.UnmapAll();
+      }
+      space.Destroy();
+      arena.Delete(ioas);
+      break;
+    }
+    case ObjectKind::kHwptPaging:
+      arena.Delete(ArenaRef<HwptState>{unit});
+      break;
+    case ObjectKind::kDevice:
+      arena.Delete(ArenaRef<DeviceObject>{unit});
+      break;
+    case ObjectKind::kNone:
+    case ObjectKind::kAny:
+      break;
+  }
+}
+
+}  // namespace compat::native
