@@ -137,7 +137,10 @@ long Reference::SetContainer(Slot name, Slot given) {
   // Version 1's table is a group's own.
   if (container.type == kSpaprV1) return -EBUSY;
   group.container = other->container;
-  container.groups.insert(container.groups.begin(), file->number);
+  // Each comes first. SET_IOMMU goes through them so, and puts each first again.
+  const bool has_iommu = container.type != kNoType;
+  container.groups.insert(has_iommu ? container.groups.begin() : container.groups.end(),
+                          file->number);
   return 0;
 }
 
