@@ -61,15 +61,24 @@ class FreezeTest : public testing::Test, private vfio::Descriptors {
     arena.Get(*container)->ioas = kIoas;
     vfio::HostState& state = host_->state();
     state.group_count = 1;
-    state.groups[kGroup] = {
-        .number = 7, .slot = kSlot, .device_opens = 0, .container = *container, .turn = 0};
+    state.groups[kGroup] = {.number = 7,
+                            .slot = kSlot,
+                            .device_opens = 0,
+                            .cdev_opens = 0,
+                            .container = *container,
+                            .turn = 0};
     GroupContents contents(calls_);
     ASSERT_TRUE(contents.AddBound(kContainerEntry, dup(host_fd_)).ok());
     for (uint32_t i = 0; i < kDevices; ++i) {
       const auto device = arena.New<vfio::KernelDevice>();
       ASSERT_TRUE(device.ok());
-      state.devices[state.device_count++] = {
-          .soft = {}, .kernel = *device, .group = kGroup, .opens = 0};
+      state.devices[state.device_count++] = {.soft = {},
+                                             .kernel = *device,
+                                             .group = kGroup,
+                                             .opens = 0,
+                                             .bound_slot = 0,
+                                             .context = 0,
+                                             .device_object = 0};
       ASSERT_TRUE(contents.AddBound(i, dup(host_fd_)).ok());
     }
     const auto made = contents.Make(host_fd_, 0, kSlot, /*close_on_exec=*/true);

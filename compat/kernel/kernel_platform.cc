@@ -290,7 +290,8 @@ ioas::Result<uint32_t> KernelPlatform::FindGroup(uint32_t number) {
   if (free == state.group_count) ++state.group_count;
   ForgetGroup(free);
   ErrorsOf(free).freezes = 0;
-  state.groups[free] = {.number = number, .slot = 0, .device_opens = 0, .container = {}, .turn = 0};
+  state.groups[free] = {
+      .number = number, .slot = 0, .device_opens = 0, .cdev_opens = 0, .container = {}, .turn = 0};
   return free;
 }
 
@@ -310,7 +311,13 @@ ioas::Result<uint32_t> KernelPlatform::EnterDevice(uint32_t group,
     ioas::Arena arena = host_->arena();
     const auto memory = arena.New<vfio::KernelDevice>();
     if (!memory.ok()) return memory.error();
-    state.devices[free] = {.soft = {}, .kernel = *memory, .group = kNoGroup, .opens = 0};
+    state.devices[free] = {.soft = {},
+                           .kernel = *memory,
+                           .group = kNoGroup,
+                           .opens = 0,
+                           .bound_slot = 0,
+                           .context = 0,
+                           .device_object = 0};
     ++state.device_count;
   }
   vfio::KernelDevice& entered = detail(free);

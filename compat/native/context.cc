@@ -43,8 +43,7 @@ ioas::Status Context::Destroy(uint32_t id) {
 
 void Context::DestroyAll() {
   // Page tables before the address spaces that they belong to.
-  for (const ObjectKind kind :
-       {ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
+  for (const ObjectKind kind : {ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
     for (uint32_t id = objects().Next(1); id != 0; id = objects().Next(id + 1)) {
       if (const Object* const object = objects().Find(id, kind)) DestroyObject(id, *object);
     }

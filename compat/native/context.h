@@ -20,10 +20,10 @@ struct Caller {
   uint32_t slot;
 };
 
-// Holds the context's lock as long as it lives: to be made once the caller's structure is copied in,
-// for that may wait for the program's own threads. A context that was closed meanwhile, and may be
-// another one by now, has no objects. Objects are found, made and destroyed here; what is done to a
-// device that they are attached to is the platform's business.
+// Holds the context's lock as long as it lives: to be made once the caller's structure is copied
+// in, for that may wait for the program's own threads. A context that was closed meanwhile, and may
+// be another one by now, has no objects. Objects are found, made and destroyed here; what is done
+// to a device that they are attached to is the platform's business.
 class Context {
  public:
   explicit Context(const Caller& caller);
@@ -40,7 +40,9 @@ class Context {
   }
   // The address space of an IOAS, for a call of this process.
   ioas::AddressSpace SpaceOf(const IoasState& ioas) const;
-  ioas::AddressSpace SpaceOfHwpt(const HwptState& hwpt) const { return SpaceOf(*FindIoas(hwpt.ioas)); }
+  ioas::AddressSpace SpaceOfHwpt(const HwptState& hwpt) const {
+    return SpaceOf(*FindIoas(hwpt.ioas));
+  }
 
   // Makes an address space, or an object of `kind` with a state that is all zero. Returns its
   // number. ENOMEM.

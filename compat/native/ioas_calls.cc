@@ -172,9 +172,9 @@ Status IoasIovaRanges(const Caller& caller, const decode::DecodedCall& call) {
   command->out_iova_alignment = space.page_size();
   for (uint32_t i = 0; i < std::min(room, command->num_iovas); ++i) {
     const ioas::IovaRange& usable = space.state().unreserved[i];
-    IOAS_RETURN_IF_ERROR(
-        decode::Write(*call.memory, command->allowed_iovas + i * sizeof(iommufd::IovaRange),
-                      iommufd::IovaRange{usable.first, usable.last}));
+    IOAS_RETURN_IF_ERROR(decode::Write(*call.memory,
+                                       command->allowed_iovas + i * sizeof(iommufd::IovaRange),
+                                       iommufd::IovaRange{usable.first, usable.last}));
   }
   IOAS_RETURN_IF_ERROR(Respond(call, *command));
   if (command->num_iovas > room) return Error{EMSGSIZE, "there are more ranges"};

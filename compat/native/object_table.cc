@@ -36,8 +36,8 @@ void ObjectTable::Remove(uint32_t id) {
 Object* ObjectTable::Find(uint32_t id, ObjectKind kind) const {
   if (id == 0 || id >= state_->end) return nullptr;
   Object& object = At(id);
-  const bool is_there = object.kind != ObjectKind::kNone &&
-                        (kind == ObjectKind::kAny || object.kind == kind);
+  const bool is_there =
+      object.kind != ObjectKind::kNone && (kind == ObjectKind::kAny || object.kind == kind);
   return is_there ? &object : nullptr;
 }
 

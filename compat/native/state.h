@@ -23,9 +23,9 @@ struct ContextState {
 
   // Taken after the host's lock, and before those of address spaces. Guards the rest.
   ioas::RobustMutex mutex;
-  std::atomic<uint32_t> slot;     // the file slot it was opened as; 0: closed
-  uint32_t accounts_by_process;   // OPTION_RLIMIT_MODE
-  uint32_t vfio_ioas;             // the address space of legacy calls; 0: none
+  std::atomic<uint32_t> slot;    // the file slot it was opened as; 0: closed
+  uint32_t accounts_by_process;  // OPTION_RLIMIT_MODE
+  uint32_t vfio_ioas;            // the address space of legacy calls; 0: none
   ObjectTableState objects;
 };
 

@@ -85,11 +85,9 @@ ioas::Result<long> SoftPlatform::Move(uint32_t slot, uint64_t address, uint64_t 
                                       const uint64_t* position, bool write,
                                       decode::CallerMemory& memory) {
   vfio::FileSlot& opened = host_->files().slot(slot);
-  const vfio::FileMeaning file = opened.Load();
-  if (file.kind != decode::DescriptorKind::kDevice) {
-    return ioas::Error{EINVAL, "only a device's descriptor can be read and written"};
-  }
-  const ioas::Result<SoftDevice*> device = UseDevice(file.object);
+  const ioas::Result<uint32_t> index = host_->DeviceOf(slot);
+  if (!index.ok()) return index.error();
+  const ioas::Result<SoftDevice*> device = UseDevice(*index);
   if (!device.ok()) return device.error();
   const ioas::Result<long> moved =
       MoveAt(**device, {.write = write, .address = address, .memory = memory},
@@ -110,11 +108,13 @@ ioas::Result<long> SoftPlatform::Write(uint32_t slot, uint64_t address, uint64_t
 
 ioas::Result<uint64_t> SoftPlatform::FileOffsetFor(uint32_t slot, uint64_t offset, uint64_t size,
                                                    bool is_shared) {
-  const vfio::FileMeaning file = host_->files().slot(slot).Load();
-  if (file.kind != decode::DescriptorKind::kDevice) {
-    return ioas::Error{ENODEV, "only a device's descriptor can be mapped"};
+  const ioas::Result<uint32_t> index = host_->DeviceOf(slot);
+  // Before it is bound, a cdev says EINVAL to everything.
+  if (!index.ok() && host_->files().slot(slot).Load().kind == decode::DescriptorKind::kCdev) {
+    return index.error();
   }
-  SoftDevice* mapped = device(file.object);
+  if (!index.ok()) return ioas::Error{ENODEV, "only a device's descriptor can be mapped"};
+  SoftDevice* mapped = device(*index);
   if (mapped == nullptr) return ioas::Error{ENOMEM, "the device cannot be had in this process"};
   const uint64_t region = RegionIndex(offset);
   if (!is_shared || region > abi::kPciBar5RegionIndex) {

@@ -30,7 +30,7 @@ uint32_t FindOrAddGroup(vfio::HostState& state, uint32_t number) {
     if (state.groups[i].number == number) return i;
   }
   state.groups[state.group_count] = {
-      .number = number, .slot = 0, .device_opens = 0, .container = {}, .turn = 0};
+      .number = number, .slot = 0, .device_opens = 0, .cdev_opens = 0, .container = {}, .turn = 0};
   return state.group_count++;
 }
 
@@ -57,8 +57,13 @@ ioas::Status SoftPlatform::AddDevice(const settings::DeviceSettings& device) {
                                             .block_size = device.block_size});
   if (!made.ok()) return made.error();
   vfio::HostState& state = host_->state();
-  state.devices[state.device_count++] = {
-      .soft = *made, .kernel = {}, .group = FindOrAddGroup(state, device.group), .opens = 0};
+  state.devices[state.device_count++] = {.soft = *made,
+                                         .kernel = {},
+                                         .group = FindOrAddGroup(state, device.group),
+                                         .opens = 0,
+                                         .bound_slot = 0,
+                                         .context = 0,
+                                         .device_object = 0};
   return {};
 }
 
@@ -116,6 +121,18 @@ ioas::Result<vfio::NewFile> SoftPlatform::OpenDeviceFile(uint32_t index,
   if (state.opens++ == 0) (*opened)->Reset();
   ++host_->state().groups[state.group].device_opens;
   return vfio::NewFile{*fd, *slot};
+}
+
+ioas::Status SoftPlatform::OpenBoundDevice(uint32_t index) {
+  const ioas::Result<SoftDevice*> opened = UseDevice(index);
+  if (!opened.ok()) return opened.error();
+  ++host_->state().devices[index].opens;
+  (*opened)->Reset();
+  return {};
+}
+
+void SoftPlatform::CloseBoundDevice(uint32_t index) {
+  if (--host_->state().devices[index].opens == 0) CloseDevice(index);
 }
 
 void SoftPlatform::CloseDevice(uint32_t index) {

@@ -30,6 +30,11 @@ class SoftPlatform final : public vfio::Platform {
   ioas::Result<int> OpenGroupFile(uint32_t slot, uint32_t group, bool close_on_exec) override;
   ioas::Result<vfio::NewFile> OpenDeviceFile(uint32_t index,
                                              const vfio::ContainerFile& container) override;
+  ioas::Result<int> OpenPlainFile(uint32_t slot, bool close_on_exec) override {
+    return host_->files().Open(slot, close_on_exec);
+  }
+  ioas::Status OpenBoundDevice(uint32_t index) override;
+  void CloseBoundDevice(uint32_t index) override;
   void CloseDevice(uint32_t index) override;
   bool IsOpen(uint32_t slot) const override { return host_->files().IsOpen(slot); }
   ioas::Result<uint32_t> SlotOf(int fd) const override { return host_->files().SlotOf(fd); }
@@ -43,6 +48,10 @@ class SoftPlatform final : public vfio::Platform {
 
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
+  void AttachGroup(uint32_t group, ioas::ArenaRef<ioas::AddressSpaceState> space) override {
+    AttachDevices(uint64_t{1} << group, space);
+  }
+  ioas::IommuProperties PropertiesOf(uint32_t /*device*/) override { return backend_.properties(); }
   ioas::Result<ioas::IommuProperties> Properties(
       const vfio::ContainerFile& /*container*/) override {
     return backend_.properties();

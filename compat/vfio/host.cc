@@ -19,7 +19,7 @@ constexpr size_t kArenaMaximum = size_t{16} << 30;
 constexpr uint32_t kOpensBetweenSearches = 64;
 
 // Counts changes of the arena's contents that no size tells of.
-constexpr uint64_t kLayoutVersion = 2;
+constexpr uint64_t kLayoutVersion = 3;
 
 // What two libraries that lay hosts out differently differ in.
 constexpr uint64_t Layout() {
@@ -120,7 +120,9 @@ ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   const ioas::Result<uint32_t> index = platform().FindGroup(number);
   if (!index.ok()) return index.error();
   GroupState& group = state_->groups[*index];
-  const auto is_open = [&] { return group.slot != 0 || group.device_opens != 0; };
+  const auto is_open = [&] {
+    return group.slot != 0 || group.device_opens != 0 || group.cdev_opens != 0;
+  };
   // Its holder may have been killed.
   if (is_open()) EndLostFiles();
   if (is_open()) {
@@ -133,6 +135,43 @@ ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   group.slot = file->slot;
   parts_.descriptors->OnNew(file->descriptor, file->slot);
   return file->descriptor;
+}
+
+ioas::Result<int> Host::OpenIommufd(bool close_on_exec) {
+  if (CallerIsInside()) return Inside();
+  if (parts_.native == nullptr) return ioas::Error{ENOENT, "the host has no /dev/iommu"};
+  Lock lock(*this);
+  const ioas::Result<uint32_t> context = parts_.native->NewContext(*this);
+  if (!context.ok()) return context.error();
+  const ioas::Result<NewFile> file =
+      OpenFile(decode::DescriptorKind::kIommufd, *context,
+               [&](uint32_t slot) { return platform().OpenPlainFile(slot, close_on_exec); });
+  parts_.native->OnContextOpened(*this, *context, file.ok() ? file->slot : 0);
+  if (!file.ok()) return file.error();
+  parts_.descriptors->OnNew(file->descriptor, file->slot);
+  return file->descriptor;
+}
+
+ioas::Result<int> Host::OpenCdev(uint32_t device, bool close_on_exec) {
+  if (CallerIsInside()) return Inside();
+  Lock lock(*this);
+  if (parts_.native == nullptr || device >= state_->device_count) {
+    return ioas::Error{ENOENT, "there is no such device"};
+  }
+  const ioas::Result<NewFile> file =
+      OpenFile(decode::DescriptorKind::kCdev, device,
+               [&](uint32_t slot) { return platform().OpenPlainFile(slot, close_on_exec); });
+  if (!file.ok()) return file.error();
+  parts_.descriptors->OnNew(file->descriptor, file->slot);
+  return file->descriptor;
+}
+
+ioas::Result<uint32_t> Host::DeviceOf(uint32_t slot) const {
+  const FileMeaning file = files().slot(slot).Load();
+  const bool is_bound =
+      file.kind == decode::DescriptorKind::kCdev && BoundSlotOf(file.object) == slot;
+  if (file.kind == decode::DescriptorKind::kDevice || is_bound) return file.object;
+  return ioas::Error{EINVAL, "the descriptor stands for no device, or for one that is not bound"};
 }
 
 template <typename Opener>
@@ -176,6 +215,12 @@ ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t
       return Counted(row, [&] { return GroupIoctl(*this, file.object, call); });
     case decode::DescriptorKind::kDevice:
       return Counted(row, [&] { return platform().DeviceIoctl(file.object, fd, call); });
+    case decode::DescriptorKind::kIommufd:
+      return Counted(row,
+                     [&] { return parts_.native->ContextIoctl(*this, file.object, slot, call); });
+    case decode::DescriptorKind::kCdev:
+      return Counted(row,
+                     [&] { return parts_.native->CdevIoctl(*this, file.object, slot, fd, call); });
     default:
       return ioas::Error{ENOTTY, "the file has no calls"};
   }

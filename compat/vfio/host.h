@@ -18,6 +18,7 @@
 #include "compat/vfio/descriptors.h"
 #include "compat/vfio/file_table.h"
 #include "compat/vfio/host_state.h"
+#include "compat/vfio/native.h"
 #include "compat/vfio/personality.h"
 #include "compat/vfio/platform.h"
 #include "ioas/base/arena.h"
@@ -32,6 +33,7 @@ struct HostParts {
   const Personality* personality;
   Descriptors* descriptors;
   Platform* platform;
+  const Native* native = nullptr;  // null: there is no /dev/iommu, and devices have no cdevs
 };
 
 class Host {
@@ -58,6 +60,11 @@ class Host {
   // such group, EBUSY if it is open already (vfio_group_fops_open), EACCES, EMFILE, ENOMEM.
   ioas::Result<int> OpenContainer(bool close_on_exec);
   ioas::Result<int> OpenGroup(uint32_t number, bool close_on_exec);
+
+  // open() of /dev/iommu and of /dev/vfio/devices/vfioN, N being an index of the host's devices.
+  // Return a descriptor. ENOENT if the host has nothing like it, EMFILE, ENOMEM.
+  ioas::Result<int> OpenIommufd(bool close_on_exec);
+  ioas::Result<int> OpenCdev(uint32_t device, bool close_on_exec);
 
   // To be called after a descriptor of `slot` was closed, or memory mapped through it unmapped. If
   // that was the last, the file ends. In a handler as above it ends unnoticed, as with SIGKILL.
@@ -121,6 +128,13 @@ class Host {
   ContainerRecord RecordOf(const ContainerState& container) const;
   // The type of the container that device `index` is in; kNone if it is in none.
   decode::ContainerType TypeOfDevice(uint32_t index) const;
+  // The cdev file that has bound device `index`; 0: none has. Takes no lock.
+  uint32_t BoundSlotOf(uint32_t index) const {
+    return std::atomic_ref(state_->devices[index].bound_slot).load(std::memory_order_acquire);
+  }
+  // The device that a descriptor of `slot` stands for: of a file that GET_DEVICE_FD made, or of a
+  // cdev that has bound it. EINVAL for other files. Takes no lock.
+  ioas::Result<uint32_t> DeviceOf(uint32_t slot) const;
   // What a call on a descriptor of `slot` is; null if it is none. For logs: takes no lock.
   const decode::CallRow* RowOf(uint32_t slot, uint64_t request) const;
   // Holds the host's lock. If its last holder died in the middle of a change, what can be told from
@@ -185,6 +199,10 @@ class Host {
   // works again (eeh_dev_open, eeh_dev_release in arch/powerpc/kernel/eeh.c). What cannot be thawed
   // stays frozen.
   void Thaw(uint32_t index) const;
+  // Says which cdev file has bound device `index`.
+  void SetBoundSlot(uint32_t index, uint32_t slot) const {
+    std::atomic_ref(state_->devices[index].bound_slot).store(slot, std::memory_order_release);
+  }
   // The container, which has no group attached any more, loses its IOMMU.
   void CloseIommu(const ContainerFile& container);
   // Tells those who watch of something that has happened in `container`: see events::Emit. Takes

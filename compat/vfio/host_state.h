@@ -17,6 +17,11 @@ namespace ppc {
 struct RegisteredMemoryState;
 }
 
+// What iommufd's own descriptors are.
+namespace compat::native {
+struct ContextState;
+}
+
 namespace compat::vfio {
 
 // Groups are bits of a word (ContainerState::groups), and every device has a group.
@@ -32,6 +37,11 @@ struct DeviceState {
   ioas::ArenaRef<KernelDevice> kernel;
   uint32_t group;  // index in HostState::groups
   uint32_t opens;  // device files that are open
+  // Where a cdev file has bound it: that file's slot, the context's arena unit, and the object's
+  // number there. Slot 0: it is not bound; read without the host's lock as well.
+  uint32_t bound_slot;
+  uint32_t context;
+  uint32_t device_object;
 };
 
 // An IOMMU group. Its counterpart is struct vfio_group in drivers/vfio/group.c.
@@ -39,6 +49,7 @@ struct GroupState {
   uint32_t number;        // as in /dev/vfio/NUMBER
   uint32_t slot;          // the file slot of its descriptor; 0: closed
   uint32_t device_opens;  // device files of its devices: each holds the group open
+  uint32_t cdev_opens;    // devices of it that cdev files have bound: it cannot be opened
   ioas::ArenaRef<ContainerState> container;
   int32_t turn;  // the order of a container's groups, lowest first: the kernel's group_list
 
@@ -84,6 +95,7 @@ struct HostState {
   // Every container there ever was, linked by ContainerState::next.
   ioas::ArenaRef<ContainerState> containers;
   uint32_t containers_opened;
+  ioas::ArenaRef<native::ContextState> contexts;                 // every one there ever was
   ioas::ArenaRef<ppc::RegisteredMemoryState> registered_memory;  // made by the first that needs it
   // What containers that are opened begin with.
   ioas::MappingLimits limits;

@@ -68,6 +68,12 @@ void Host::EndFile(uint32_t slot) {
     case decode::DescriptorKind::kDevice:
       EndDevice(file.object);
       break;
+    case decode::DescriptorKind::kIommufd:
+      parts_.native->EndContext(*this, file.object);
+      break;
+    case decode::DescriptorKind::kCdev:
+      parts_.native->EndCdev(*this, file.object, slot);
+      break;
     default:
       break;
   }

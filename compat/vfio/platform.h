@@ -64,6 +64,12 @@ class Platform {
   // GET_DEVICE_FD: a close-on-exec descriptor of `device`, whose group is in `container`, and the
   // slot that it stands for. The device's count of files is the platform's to keep.
   virtual ioas::Result<NewFile> OpenDeviceFile(uint32_t device, const ContainerFile& container) = 0;
+  // A file that is the library's alone: of a context, or of a device that is not bound yet. ENODEV
+  // where those are the kernel's own.
+  virtual ioas::Result<int> OpenPlainFile(uint32_t slot, bool close_on_exec);
+  // A cdev file binds `device`, which nobody has open, and gives it up again.
+  virtual ioas::Status OpenBoundDevice(uint32_t /*device*/) { return NoNative(); }
+  virtual void CloseBoundDevice(uint32_t /*device*/) {}
   // The last file of `device` has ended.
   virtual void CloseDevice(uint32_t device) = 0;
   // Whether any process holds what `slot` stands for.
@@ -92,6 +98,11 @@ class Platform {
 
   // Attaches the devices of `groups` to the container's address space: all or, if it fails, none.
   virtual ioas::Status Attach(uint64_t groups, const ContainerFile& container) = 0;
+  // Attaches all devices of `group` to `space`; 0: their DMA is blocked. What of it is under way
+  // ends before.
+  virtual void AttachGroup(uint32_t /*group*/, ioas::ArenaRef<ioas::AddressSpaceState> /*space*/) {}
+  // What the IOMMU behind `device` is like. Its ranges live as long as the platform.
+  virtual ioas::IommuProperties PropertiesOf(uint32_t /*device*/) { return {}; }
   // Takes the devices of `groups` out of the container's address space: their DMA is blocked.
   virtual void Detach(uint64_t groups, const ContainerFile& container) = 0;
   // What the IOMMU of the container's devices is like. Its ranges live until the next call.
@@ -133,7 +144,14 @@ class Platform {
   virtual void OnMapped(uint32_t /*slot*/, void* /*address*/, uint64_t /*size*/) {}
   virtual void OnUnmap(uint32_t /*slot*/, void* /*address*/, uint64_t /*size*/) {}
   virtual void StartDevice(uint32_t /*device*/) {}
+
+ protected:
+  static ioas::Error NoNative() { return {ENODEV, "iommufd is the kernel's own here"}; }
 };
+
+inline ioas::Result<int> Platform::OpenPlainFile(uint32_t /*slot*/, bool /*close_on_exec*/) {
+  return NoNative();
+}
 
 inline ioas::Result<long> Platform::Read(uint32_t /*slot*/, uint64_t /*address*/, uint64_t /*size*/,
                                          const uint64_t* /*position*/,

@@ -1,0 +1,112 @@
+#include "compat/native/native.h"
+
+#include <cerrno>
+
+#include "compat/native/calls.h"
+#include "compat/native/cdev_calls.h"
+#include "compat/native/context.h"
+
+namespace compat::native {
+namespace {
+
+using decode::Call;
+using ioas::ArenaRef;
+using ioas::Error;
+using ioas::Result;
+using ioas::Status;
+
+ContextState& ContextAt(const vfio::Host& host, uint32_t unit) {
+  return *host.arena().Get(ArenaRef<ContextState>{unit});
+}
+
+Status CarryOut(const Caller& caller, const decode::DecodedCall& call) {
+  switch (call.row->call) {
+    case Call::kIommufdDestroy:
+      return Destroy(caller, call);
+    case Call::kIommufdIoasAlloc:
+      return IoasAlloc(caller, call);
+    case Call::kIommufdIoasAllowIovas:
+      return IoasAllowIovas(caller, call);
+    case Call::kIommufdIoasCopy:
+      return IoasCopy(caller, call);
+    case Call::kIommufdIoasIovaRanges:
+      return IoasIovaRanges(caller, call);
+    case Call::kIommufdIoasMap:
+      return IoasMap(caller, call);
+    case Call::kIommufdIoasUnmap:
+      return IoasUnmap(caller, call);
+    case Call::kIommufdOption:
+      return Option(caller, call);
+    case Call::kIommufdVfioIoas:
+      return VfioIoas(caller, call);
+    case Call::kIommufdHwptAlloc:
+      return HwptAlloc(caller, call);
+    case Call::kIommufdGetHwInfo:
+      return GetHwInfo(caller, call);
+    default:
+      return Error{ENOTTY, "the host has no such call yet"};
+  }
+}
+
+class IommufdFiles final : public vfio::Native {
+ public:
+  Result<uint32_t> NewContext(vfio::Host& host) const override {
+    ArenaRef<ContextState>& all = host.state().contexts;
+    ArenaRef<ContextState> free = all;
+    while (free && ContextAt(host, free.unit).in_use != 0) free = ContextAt(host, free.unit).next;
+    if (!free) {
+      ioas::Arena arena = host.arena();
+      const auto made = arena.New<ContextState>();
+      if (!made.ok()) return made.error();
+      ContextState& fresh = *arena.Get(*made);
+      fresh.mutex.Initialize();
+      fresh.next = all;
+      all = *made;
+      free = *made;
+    }
+    ContextAt(host, free.unit).in_use = 1;
+    ContextAt(host, free.unit).accounts_by_process = 0;
+    return free.unit;
+  }
+
+  void OnContextOpened(vfio::Host& host, uint32_t context, uint32_t slot) const override {
+    ContextState& state = ContextAt(host, context);
+    state.slot = slot;
+    state.file_open = slot != 0 ? 1 : 0;
+    state.in_use = state.file_open;
+  }
+
+  void EndContext(vfio::Host& host, uint32_t context) const override {
+    ContextState& state = ContextAt(host, context);
+    state.file_open = 0;
+    EndContextIfUnused(host, state);
+  }
+
+  void EndCdev(vfio::Host& host, uint32_t device, uint32_t slot) const override {
+    CloseCdev(host, device, slot);
+  }
+
+  Result<long> ContextIoctl(vfio::Host& host, uint32_t context, uint32_t slot,
+                            const vfio::CallArguments& arguments) const override {
+    const auto call = decode::Decode(decode::DescriptorKind::kIommufd, decode::ContainerType::kNone,
+                                     arguments.request, arguments.argument, arguments.memory);
+    if (!call.ok()) return call.error();
+    const Caller caller = {host, ContextAt(host, context), slot};
+    IOAS_RETURN_IF_ERROR(CarryOut(caller, *call));
+    return 0L;
+  }
+
+  Result<long> CdevIoctl(vfio::Host& host, uint32_t device, uint32_t slot, int fd,
+                         const vfio::CallArguments& arguments) const override {
+    return CallCdev({host, device, slot, fd}, arguments);
+  }
+};
+
+}  // namespace
+
+const vfio::Native& Iommufd() {
+  static constexpr IommufdFiles kFiles;
+  return kFiles;
+}
+
+}  // namespace compat::native
