@@ -13,11 +13,11 @@ Context::Context(const Caller& caller)
     : host_(caller.host),
       state_(caller.state),
       lock_(caller.state.mutex),
-      is_open_(caller.slot == caller.state.slot) {}
+      is_open_(caller.slot == caller.state.slot),
+      arena_(caller.host.arena()) {}
 
 AddressSpace Context::SpaceOf(const IoasState& ioas) const {
-  ioas::Arena arena = host_.arena();
-  return {arena, ioas.space, &host_.platform().backend()};
+  return {arena_, ioas.space, &host_.platform().backend()};
 }
 
 ioas::Result<uint32_t> Context::NewIoas() {

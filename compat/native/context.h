@@ -38,7 +38,7 @@ class Context {
   DeviceObject* FindDevice(uint32_t id) const {
     return Find<DeviceObject>(id, ObjectKind::kDevice);
   }
-  // The address space of an IOAS, for a call of this process.
+  // The address space of an IOAS, for a call of this process; as long as this lives.
   ioas::AddressSpace SpaceOf(const IoasState& ioas) const;
   ioas::AddressSpace SpaceOfHwpt(const HwptState& hwpt) const {
     return SpaceOf(*FindIoas(hwpt.ioas));
@@ -69,6 +69,7 @@ class Context {
   ContextState& state_;
   ioas::RobustLock lock_;
   bool is_open_;
+  mutable ioas::Arena arena_;  // a view, which address spaces point to
 };
 
 inline constexpr ioas::Error kNoObject = {ENOENT, "there is no object of that number and kind"};

@@ -13,6 +13,7 @@
 
 #include "compat/kernel/find_host.h"
 #include "compat/kernel/kernel_platform.h"
+#include "compat/native/native.h"
 #include "compat/preload/control.h"
 #include "compat/preload/descriptor_table.h"
 #include "compat/preload/fork.h"
@@ -124,7 +125,8 @@ vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
   const auto host = vfio::Host::Open(*hidden, settings,
                                      {.personality = personality.get(),
                                       .descriptors = &g_descriptors,
-                                      .platform = platform.get()});
+                                      .platform = platform.get(),
+                                      .native = UsesKernel() ? nullptr : &native::Iommufd()});
   if (!host.ok()) {
     ioas::soft::CloseHidden(*hidden);
     return Fail("cannot open the host", host.error().code, host.error().reason);

@@ -140,6 +140,19 @@ int OpenGroup(uint32_t group, int flags) {
   return OpenAnswer("a group", host->OpenGroup(group, (flags & O_CLOEXEC) != 0));
 }
 
+int OpenIommufd(int flags) {
+  vfio::Host* host = ConfiguredHost();
+  if (host == nullptr) return NoHost();
+  return OpenAnswer("an iommufd", host->OpenIommufd((flags & O_CLOEXEC) != 0));
+}
+
+int OpenCdev(uint32_t device, int flags) {
+  vfio::Host* host = ConfiguredHost();
+  if (host == nullptr) return NoHost();
+  ContinueSession();
+  return OpenAnswer("a device", host->OpenCdev(device, (flags & O_CLOEXEC) != 0));
+}
+
 bool DescriptorPath(int fd, char* path, size_t size) {
   const uint32_t slot = VerifiedSlotOf(fd);
   if (slot == 0) return false;
@@ -151,6 +164,12 @@ bool DescriptorPath(int fd, char* path, size_t size) {
       return true;
     case decode::DescriptorKind::kGroup:
       WriteGroupPath(host.state().groups[file.object].number, {path, size});
+      return true;
+    case decode::DescriptorKind::kIommufd:
+      std::snprintf(path, size, "/dev/iommu");
+      return true;
+    case decode::DescriptorKind::kCdev:
+      std::snprintf(path, size, "/dev/vfio/devices/vfio%u", file.object);
       return true;
     default:
       std::snprintf(path, size, "anon_inode:[vfio-device]");

@@ -27,9 +27,12 @@ int HostProblem();
 // negative errno: EBUSY for a group that is open, EMFILE, ENOMEM, EACCES.
 int OpenContainer(int flags);
 int OpenGroup(uint32_t group, int flags);
+// Likewise /dev/iommu, and /dev/vfio/devices/vfioN of emulated device N.
+int OpenIommufd(int flags);
+int OpenCdev(uint32_t device, int flags);
 
-// What `fd` shows itself as: "/dev/vfio/vfio", "/dev/vfio/GROUP", "/dev/vfio/noiommu-GROUP" or
-// "anon_inode:[vfio-device]", in `path` of `size` bytes. Returns false if `fd` is not one of the
+// What `fd` shows itself as: "/dev/vfio/vfio", "/dev/vfio/GROUP", "/dev/vfio/noiommu-GROUP",
+// "/dev/iommu", "/dev/vfio/devices/vfioN" or "anon_inode:[vfio-device]", in `path` of `size` bytes. Returns false if `fd` is not one of the
 // library's.
 bool DescriptorPath(int fd, char* path, size_t size);
 

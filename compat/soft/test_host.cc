@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "compat/abi/vfio_numbers.h"
+#include "compat/native/native.h"
 
 namespace compat::soft {
 namespace {
@@ -60,8 +61,11 @@ TestHost::TestHost(const vfio::Personality& personality)
                       {.address = {0, 1, 0, 0}, .group = kOtherGroup, .image = images_[2]}};
   const int fd = memfd_create("test-host", MFD_CLOEXEC);
   platform_ = new SoftPlatform;
-  const auto host = vfio::Host::Open(
-      fd, settings, {.personality = &personality, .descriptors = this, .platform = platform_});
+  const auto host = vfio::Host::Open(fd, settings,
+                                     {.personality = &personality,
+                                      .descriptors = this,
+                                      .platform = platform_,
+                                      .native = &native::Iommufd()});
   if (!host.ok()) errno = host.error().code;
   Require(host.ok(), "opening the host");
   host_ = *host;
@@ -83,6 +87,16 @@ int TestHost::OpenContainer() {
 
 int TestHost::OpenGroup(uint32_t number) {
   const auto fd = host_->OpenGroup(number, /*close_on_exec=*/true);
+  return fd.ok() ? *fd : -fd.error().code;
+}
+
+int TestHost::OpenIommufd() {
+  const auto fd = host_->OpenIommufd(/*close_on_exec=*/true);
+  return fd.ok() ? *fd : -fd.error().code;
+}
+
+int TestHost::OpenCdev(uint32_t device) {
+  const auto fd = host_->OpenCdev(device, /*close_on_exec=*/true);
   return fd.ok() ? *fd : -fd.error().code;
 }
 

@@ -40,6 +40,9 @@ class TestHost final : private vfio::Descriptors {
 
   int OpenContainer();
   int OpenGroup(uint32_t number);
+  int OpenIommufd();
+  // Device 0 is kDevice, 1 kOtherDevice, 2 kFarDevice.
+  int OpenCdev(uint32_t device);
   // Opens a device of `group`'s. GET_DEVICE_FD's result.
   int OpenDevice(int group, const char* name);
   void Close(int fd);

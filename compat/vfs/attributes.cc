@@ -100,6 +100,12 @@ size_t WriteUevent(const Inventory& inventory, size_t index, std::span<char> out
   return text.view().size();
 }
 
+size_t WriteCdevNumber(const Inventory& /*inventory*/, size_t index, std::span<char> out) {
+  Text text(out);
+  text.Format("%u:%zu\n", kCdevMajor, index);
+  return text.view().size();
+}
+
 size_t WriteConfig(const Inventory& inventory, size_t index, std::span<char> out) {
   return inventory.ReadConfig(index, std::as_writable_bytes(out));
 }

@@ -9,6 +9,9 @@
 
 namespace compat::vfs {
 
+// The major number of the cdevs; the kernel takes it from the dynamic range, from 511 down.
+inline constexpr uint32_t kCdevMajor = 510;
+
 // The longest content of any file of the view, in bytes: a page, as in sysfs.
 inline constexpr size_t kMaxContent = 4096;
 
@@ -23,6 +26,8 @@ size_t WriteSubsystemDevice(const Inventory& inventory, size_t index, std::span<
 size_t WriteClass(const Inventory& inventory, size_t index, std::span<char> out);
 size_t WriteRevision(const Inventory& inventory, size_t index, std::span<char> out);
 size_t WriteModalias(const Inventory& inventory, size_t index, std::span<char> out);
+// "MAJOR:MINOR" of the device's cdev.
+size_t WriteCdevNumber(const Inventory& inventory, size_t index, std::span<char> out);
 size_t WriteUevent(const Inventory& inventory, size_t index, std::span<char> out);
 
 // The configuration space: 256 or 4096 bytes, not text.

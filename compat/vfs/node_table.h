@@ -18,6 +18,8 @@ enum class NodeKind : uint8_t {
   kLink,       // a symbolic link
   kContainer,  // /dev/vfio/vfio
   kGroup,      // /dev/vfio/N
+  kIommufd,    // /dev/iommu
+  kCdev,       // /dev/vfio/devices/vfioN
 };
 
 // What one component of a pattern stands for.
@@ -26,6 +28,7 @@ enum class Placeholder : uint8_t {
   kBus,     // "{bus}": a root bus with an emulated device on it, "pci0000:00"
   kGroup,   // "{group}": a group's number, "7"; of real ones, of those that are not noiommu
   kDevice,  // "{device}": the address of an emulated device, "0000:00:05.0"
+  kCdev,    // "{cdev}": the name of its cdev, "vfio0": counted as the host counts devices
   // Of real groups:
   kNoiommu,       // "{noiommu}": the node of a group without an IOMMU, "noiommu-7"
   kMadeUp,        // "{made-up}": the number of a group that is made up for a mediated device
@@ -64,10 +67,15 @@ struct Row {
 inline constexpr struct {
   std::string_view text;
   Placeholder placeholder;
-} kPlaceholders[] = {{"{bus}", Placeholder::kBus},           {"{group}", Placeholder::kGroup},
-                     {"{device}", Placeholder::kDevice},     {"{noiommu}", Placeholder::kNoiommu},
-                     {"{made-up}", Placeholder::kMadeUp},    {"{mdev}", Placeholder::kMediated},
-                     {"{path}", Placeholder::kMediatedPath}, {"{up}", Placeholder::kUp}};
+} kPlaceholders[] = {{"{bus}", Placeholder::kBus},
+                     {"{group}", Placeholder::kGroup},
+                     {"{device}", Placeholder::kDevice},
+                     {"{cdev}", Placeholder::kCdev},
+                     {"{noiommu}", Placeholder::kNoiommu},
+                     {"{made-up}", Placeholder::kMadeUp},
+                     {"{mdev}", Placeholder::kMediated},
+                     {"{path}", Placeholder::kMediatedPath},
+                     {"{up}", Placeholder::kUp}};
 
 // All rows; the first is the root directory.
 std::span<const Row> Rows();

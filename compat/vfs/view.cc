@@ -29,7 +29,8 @@ const Row& RowOf(NodeId id) { return Rows()[RowIndex(id)]; }
 // Far from the numbers that sysfs and devtmpfs count up from.
 constexpr uint64_t InodeOf(NodeId id) { return uint64_t{1} << 40 | id; }
 
-constexpr uint32_t kContainerMajor = 10;   // MISC_MAJOR
+constexpr uint32_t kMiscMajor = 10;        // MISC_MAJOR
+constexpr uint32_t kIommufdMinor = 262;    // MISC_DYNAMIC_MINOR: of those that the kernel chooses
 constexpr uint32_t kContainerMinor = 196;  // VFIO_MINOR of include/linux/miscdevice.h
 
 uint32_t ModeOf(NodeKind kind) {
@@ -45,7 +46,10 @@ uint32_t ModeOf(NodeKind kind) {
     case NodeKind::kContainer:
       return S_IFCHR | 0666;
     case NodeKind::kGroup:
+    case NodeKind::kCdev:
       return S_IFCHR | 0600;
+    case NodeKind::kIommufd:
+      return S_IFCHR | 0660;
   }
   return 0;
 }
@@ -113,13 +117,22 @@ Node View::Describe(NodeId id) const {
       node.size = row.write_content == WriteConfig ? Content(id, content) : kMaxContent;
       break;
     case NodeKind::kContainer:
-      node.major = kContainerMajor;
+      node.major = kMiscMajor;
       node.minor = kContainerMinor;
       break;
     case NodeKind::kGroup:
       node.major = kGroupMajor;
       node.minor = static_cast<uint32_t>(DeviceIndex(id));
       node.group = real_ != nullptr ? node.minor : inventory_.device(DeviceIndex(id)).group;
+      break;
+    case NodeKind::kIommufd:
+      node.major = kMiscMajor;
+      node.minor = kIommufdMinor;
+      break;
+    case NodeKind::kCdev:
+      node.major = kCdevMajor;
+      node.minor = static_cast<uint32_t>(DeviceIndex(id));
+      node.device = node.minor;
       break;
     default:
       break;
@@ -312,7 +325,7 @@ bool View::IsPresent(const Row& row) const {
 // Whether two devices fill a placeholder with the same text.
 bool View::SharesKey(Placeholder scope, size_t device, size_t other) const {
   if (scope == Placeholder::kNone || device == other) return true;
-  if (scope == Placeholder::kDevice) return false;
+  if (scope == Placeholder::kDevice || scope == Placeholder::kCdev) return false;
   const DeviceView a = inventory_.device(device);
   const DeviceView b = inventory_.device(other);
   if (scope == Placeholder::kGroup) return a.group == b.group;
@@ -333,6 +346,7 @@ void View::AppendName(const Row& row, size_t device, Text* text) const {
 
 void View::AppendFor(Placeholder placeholder, size_t device, Text* text) const {
   if (real_ != nullptr) return AppendForReal(placeholder, static_cast<uint32_t>(device), text);
+  if (placeholder == Placeholder::kCdev) return text->Format("vfio%zu", device);
   AppendForDevice(placeholder, inventory_.device(device), text);
 }
 

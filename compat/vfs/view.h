@@ -43,6 +43,7 @@ struct Node {
   uint64_t size = 0;    // as sysfs reports it: a page for an attribute, the space's for `config`
   uint64_t inode = 0;   // never 0 and the same in every process
   uint32_t group = 0;   // of a kGroup
+  uint32_t device = 0;  // of a kCdev: the device's index
   bool in_dev = false;  // below /dev, and not below /sys
 };
 

@@ -82,7 +82,8 @@ TEST_F(ViewTest, EveryLinkLeadsToADirectoryOfTheView) {
 }
 
 TEST_F(ViewTest, DeviceDirectoryListsTheContainerAndEachGroupOnce) {
-  EXPECT_EQ(List("/dev/vfio"), (std::set<std::string>{"vfio", "7", "12"}));
+  EXPECT_EQ(List("/dev/vfio"), (std::set<std::string>{"vfio", "7", "12", "devices"}));
+  EXPECT_TRUE(List("/dev").count("iommu"));
 }
 
 TEST_F(ViewTest, GroupsListTheirOwnDevicesOnly) {
@@ -178,7 +179,7 @@ TEST_F(ViewTest, NodesDescribeThemselves) {
   EXPECT_TRUE(view_.Describe(Find("/sys/kernel/iommu_groups")).merged);
 }
 
-TEST(ViewWithoutDevicesTest, HasTheContainerAlone) {
+TEST(ViewWithoutDevicesTest, HasTheContainerAndNoDevices) {
   class : public Inventory {
     size_t device_count() const override { return 0; }
     DeviceView device(size_t) const override { return {}; }
@@ -189,8 +190,10 @@ TEST(ViewWithoutDevicesTest, HasTheContainerAlone) {
   Lookup(view, View::Root(), "/dev/vfio", true, &result);
   uint64_t cursor = 0;
   Entry entry;
-  ASSERT_TRUE(view.List(result.node, &cursor, &entry));
-  EXPECT_STREQ(entry.name, "vfio");
+  for (const char* name : {"devices", "vfio"}) {
+    ASSERT_TRUE(view.List(result.node, &cursor, &entry));
+    EXPECT_STREQ(entry.name, name);
+  }
   EXPECT_FALSE(view.List(result.node, &cursor, &entry));
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "compat/kernel/kernel_platform.h"
+#include "compat/native/native.h"
 #include "compat/soft/soft_platform.h"
 #include "compat/summary/summary.h"
 #include "ppc/container_personality.h"
@@ -37,9 +38,12 @@ Failure RunHost::Create(compat::settings::Settings& settings) {
   compat::vfio::Platform& platform =
       is_kernel ? static_cast<compat::vfio::Platform&>(kernel) : soft;
   static const ppc::ContainerPersonality kPersonality(settings);
-  const auto host = compat::vfio::Host::Open(
-      fd, settings,
-      {.personality = &kPersonality, .descriptors = &no_descriptors, .platform = &platform});
+  const auto host =
+      compat::vfio::Host::Open(fd, settings,
+                               {.personality = &kPersonality,
+                                .descriptors = &no_descriptors,
+                                .platform = &platform,
+                                .native = is_kernel ? nullptr : &compat::native::Iommufd()});
   if (!host.ok()) {
     return {kUsage, std::string("run: no host can be made of this: ") + host.error().reason};
   }

@@ -24,6 +24,8 @@ int CheckAccess(vfs::NodeId node, int mode, NextCall next) {
   switch (CurrentView().Kind(node)) {
     case vfs::NodeKind::kContainer:
     case vfs::NodeKind::kGroup:
+    case vfs::NodeKind::kIommufd:
+    case vfs::NodeKind::kCdev:
       allowed = R_OK | W_OK;
       break;
     case vfs::NodeKind::kDirectory:

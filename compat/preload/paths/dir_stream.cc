@@ -46,6 +46,8 @@ unsigned char TypeOf(vfs::NodeKind kind) {
       return DT_LNK;
     case vfs::NodeKind::kContainer:
     case vfs::NodeKind::kGroup:
+    case vfs::NodeKind::kIommufd:
+    case vfs::NodeKind::kCdev:
       return DT_CHR;
   }
   return DT_UNKNOWN;

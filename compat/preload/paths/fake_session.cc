@@ -62,6 +62,10 @@ int OpenGroup(uint32_t group, int flags) {
   return MakeDescriptor(kFirstGroup + static_cast<int>(group), flags);
 }
 
+int OpenIommufd(int flags) { return MakeDescriptor(kDevice, flags); }
+
+int OpenCdev(uint32_t /*device*/, int flags) { return MakeDescriptor(kDevice, flags); }
+
 int OpenFakeDevice() { return MakeDescriptor(kDevice, O_CLOEXEC); }
 
 bool DescriptorPath(int fd, char* path, size_t size) {

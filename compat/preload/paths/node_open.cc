@@ -79,6 +79,10 @@ int OpenNode(vfs::NodeId node, int flags) {
       return OpenContainer(flags);
     case vfs::NodeKind::kGroup:
       return OpenGroup(view.Describe(node).group, flags);
+    case vfs::NodeKind::kIommufd:
+      return OpenIommufd(flags);
+    case vfs::NodeKind::kCdev:
+      return OpenCdev(view.Describe(node).device, flags);
     case vfs::NodeKind::kNone:
       break;
   }

@@ -31,7 +31,7 @@ void FillOwner(const vfs::View& view, const vfs::Node& node, struct stat* status
     status->st_gid = real.st_gid;
     return;
   }
-  const bool is_group = node.kind == vfs::NodeKind::kGroup;
+  const bool is_group = node.kind == vfs::NodeKind::kGroup || node.kind == vfs::NodeKind::kCdev;
   status->st_mode = node.mode;
   status->st_uid = is_group ? static_cast<uid_t>(ioas::SystemCall(SYS_geteuid)) : 0;
   status->st_gid = is_group ? static_cast<gid_t>(ioas::SystemCall(SYS_getegid)) : 0;

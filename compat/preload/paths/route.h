@@ -11,14 +11,15 @@
 namespace compat::preload {
 
 // Whether an absolute path may lead into the view, without its leading slash: it names /dev or
-// something below it that begins with "v", /sys or something below it, or is spelled oddly. Looks
-// at no more bytes than kReadablePrefix in all.
+// something below it that begins with "v" or "i", /sys or something below it, or is spelled oddly.
+// Looks at no more bytes than kReadablePrefix in all.
 inline bool AbsolutePathMayMatter(const char* path) {
   switch (path[0]) {
     case 'd':
       if (path[1] != 'e' || path[2] != 'v') return false;
       if (path[3] != '/') return path[3] == '\0';
-      return path[4] == 'v' || path[4] == '.' || path[4] == '/' || path[4] == '\0';
+      return path[4] == 'v' || path[4] == 'i' || path[4] == '.' || path[4] == '/' ||
+             path[4] == '\0';
     case 's':
       return path[1] == 'y' && path[2] == 's' && (path[3] == '/' || path[3] == '\0');
     default:

@@ -1,0 +1,256 @@
+// Contexts, objects and devices, driven as a program would. What single calls answer is the
+// business of tests/selftests, where the kernel's own tests do the asking.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <vector>
+
+#include "compat/abi/iommufd.h"
+#include "compat/abi/vfio_device.h"
+#include "compat/abi/vfio_numbers.h"
+#include "compat/soft/test_host.h"
+
+namespace compat::native {
+namespace {
+
+namespace iommufd = abi::iommufd;
+using soft::TestHost;
+
+constexpr uint64_t kPage = 4096;
+
+class NativeTest : public testing::Test {
+ protected:
+  NativeTest() : iommufd_(host_.OpenIommufd()) {
+    memory_ = static_cast<std::byte*>(
+        mmap(nullptr, 64 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  }
+  ~NativeTest() override { munmap(memory_, 64 * kPage); }
+
+  template <typename Command>
+  long Call(uint32_t request, Command& command) {
+    command.size = sizeof(command);
+    return host_.Ioctl(iommufd_, request, &command);
+  }
+  uint32_t NewIoas() {
+    iommufd::IoasAlloc command = {};
+    EXPECT_EQ(Call(iommufd::kIoasAlloc, command), 0);
+    return command.out_ioas_id;
+  }
+  long Destroy(uint32_t id) {
+    iommufd::Destroy command = {.size = 0, .id = id};
+    return Call(iommufd::kDestroy, command);
+  }
+  long Map(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t offset = 0) {
+    iommufd::IoasMap command = {};
+    command.flags =
+        iommufd::kIoasMapFixedIova | iommufd::kIoasMapReadable | iommufd::kIoasMapWriteable;
+    command.ioas_id = ioas;
+    command.user_va = reinterpret_cast<uint64_t>(memory_) + offset;
+    command.length = length;
+    command.iova = iova;
+    return Call(iommufd::kIoasMap, command);
+  }
+  long Bind(int cdev, uint32_t& id) {
+    abi::DeviceBindIommufd bind = {sizeof(bind), 0, iommufd_, 0};
+    const long result = host_.Ioctl(cdev, abi::kDeviceBindIommufd, &bind);
+    if (result == 0) id = bind.out_devid;
+    return result;
+  }
+  long Attach(int cdev, uint32_t& table) {
+    abi::DeviceAttachIommufdPt attach = {};
+    attach.argsz = 12;
+    attach.pt_id = table;
+    const long result = host_.Ioctl(cdev, abi::kDeviceAttachIommufdPt, &attach);
+    table = attach.pt_id;
+    return result;
+  }
+  long Detach(int cdev) {
+    abi::DeviceDetachIommufdPt detach = {};
+    detach.argsz = 8;
+    return host_.Ioctl(cdev, abi::kDeviceDetachIommufdPt, &detach);
+  }
+  std::vector<iommufd::IovaRange> Usable(uint32_t ioas) {
+    std::vector<iommufd::IovaRange> ranges(64);
+    iommufd::IoasIovaRanges command = {};
+    command.ioas_id = ioas;
+    command.num_iovas = 64;
+    command.allowed_iovas = reinterpret_cast<uint64_t>(ranges.data());
+    EXPECT_EQ(Call(iommufd::kIoasIovaRanges, command), 0);
+    ranges.resize(command.num_iovas);
+    return ranges;
+  }
+  size_t BytesInUse() { return host_.host().arena().bytes_in_use(); }
+
+  TestHost host_;
+  int iommufd_;
+  std::byte* memory_;
+};
+
+TEST_F(NativeTest, ADeviceIsBoundAttachedAndGivenUp) {
+  const uint32_t ioas = NewIoas();
+  ASSERT_EQ(Map(ioas, kPage, 4 * kPage), 0);
+  const int cdev = host_.OpenCdev(0);
+  ASSERT_GE(cdev, 0);
+  uint32_t table = ioas;
+  abi::DeviceInfo info = {sizeof(info), 0, 0, 0, 0, 0};
+  EXPECT_EQ(host_.Ioctl(cdev, abi::kDeviceGetInfo, &info), -EINVAL);
+  EXPECT_EQ(Attach(cdev, table), -EINVAL);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  EXPECT_EQ(Bind(cdev, id), -EINVAL);
+  EXPECT_EQ(host_.Ioctl(cdev, abi::kDeviceGetInfo, &info), 0);
+  uint32_t word = 0;
+  EXPECT_EQ(host_.Read(cdev, &word, 4, uint64_t{abi::kPciConfigRegionIndex} << 40), 4);
+
+  ASSERT_EQ(Attach(cdev, table), 0);
+  EXPECT_NE(table, ioas);
+  EXPECT_EQ(Usable(ioas).size(), 2u);
+  EXPECT_EQ(Usable(ioas)[1].last, 0x7fffffffffu);
+  EXPECT_EQ(Destroy(ioas), -EBUSY);
+  EXPECT_EQ(Destroy(table), -EBUSY);
+  EXPECT_EQ(Destroy(id), -EBUSY);
+  EXPECT_EQ(Detach(cdev), 0);
+  // The page table went with its last device.
+  EXPECT_EQ(Destroy(table), -ENOENT);
+  EXPECT_EQ(Usable(ioas).size(), 1u);
+  host_.Close(cdev);
+  EXPECT_EQ(Destroy(id), -ENOENT);
+  EXPECT_EQ(Destroy(ioas), 0);
+}
+
+TEST_F(NativeTest, AGroupAndACdevKeepEachOtherOut) {
+  const int cdev = host_.OpenCdev(0);
+  const int group = host_.OpenGroup(TestHost::kGroup);
+  uint32_t id = 0;
+  EXPECT_EQ(Bind(cdev, id), -EBUSY);
+  host_.Close(group);
+  EXPECT_EQ(Bind(cdev, id), 0);
+  EXPECT_EQ(host_.OpenGroup(TestHost::kGroup), -EBUSY);
+  const int again = host_.OpenCdev(0);
+  EXPECT_EQ(Bind(again, id), -EINVAL);
+  host_.Close(cdev);
+  EXPECT_EQ(Bind(again, id), 0);
+  host_.Close(again);
+  EXPECT_GE(host_.OpenGroup(TestHost::kGroup), 0);
+}
+
+TEST_F(NativeTest, TheDevicesOfAGroupHaveOneOwnerAndOnePageTable) {
+  const uint32_t ioas = NewIoas();
+  const uint32_t other = NewIoas();
+  const int one = host_.OpenCdev(1);
+  const int two = host_.OpenCdev(2);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(one, id), 0);
+  const int first = iommufd_;
+  iommufd_ = host_.OpenIommufd();
+  EXPECT_EQ(Bind(two, id), -EBUSY);
+  host_.Close(iommufd_);
+  iommufd_ = first;
+  ASSERT_EQ(Bind(two, id), 0);
+  uint32_t table = ioas;
+  ASSERT_EQ(Attach(one, table), 0);
+  uint32_t elsewhere = other;
+  EXPECT_EQ(Attach(two, elsewhere), -EINVAL);
+  uint32_t same = ioas;
+  ASSERT_EQ(Attach(two, same), 0);
+  EXPECT_EQ(same, table);
+  // Replacing one replaces both.
+  elsewhere = other;
+  ASSERT_EQ(Attach(one, elsewhere), 0);
+  EXPECT_EQ(Destroy(ioas), 0);
+  EXPECT_EQ(Destroy(other), -EBUSY);
+}
+
+TEST_F(NativeTest, AMappingOutOfTheDevicesReachKeepsItOut) {
+  const uint32_t ioas = NewIoas();
+  ASSERT_EQ(Map(ioas, uint64_t{1} << 40, kPage), 0);
+  const int cdev = host_.OpenCdev(0);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  const auto before = Usable(ioas);
+  uint32_t table = ioas;
+  EXPECT_EQ(Attach(cdev, table), -EADDRINUSE);
+  EXPECT_EQ(Usable(ioas).size(), before.size());
+  EXPECT_EQ(Destroy(ioas), 0);
+}
+
+TEST_F(NativeTest, MemoryIsLookedAtOnceADeviceIsThere) {
+  const uint32_t ioas = NewIoas();
+  mprotect(memory_ + kPage, kPage, PROT_NONE);
+  ASSERT_EQ(Map(ioas, 0, 3 * kPage), 0);
+  const int cdev = host_.OpenCdev(0);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  uint32_t table = ioas;
+  EXPECT_EQ(Attach(cdev, table), -EFAULT);
+  mprotect(memory_ + kPage, kPage, PROT_READ | PROT_WRITE);
+  EXPECT_EQ(Attach(cdev, table), 0);
+  mprotect(memory_ + kPage, kPage, PROT_NONE);
+  EXPECT_EQ(Map(ioas, 16 * kPage, kPage, kPage), -EFAULT);
+}
+
+TEST_F(NativeTest, ACopyLeadsWhereTheOriginalDoes) {
+  const uint32_t from = NewIoas();
+  const uint32_t to = NewIoas();
+  ASSERT_EQ(Map(from, 0, 2 * kPage), 0);
+  ASSERT_EQ(Map(from, 2 * kPage, 2 * kPage, 8 * kPage), 0);
+  iommufd::IoasCopy copy = {};
+  copy.flags = iommufd::kIoasMapReadable | iommufd::kIoasMapFixedIova;
+  copy.dst_ioas_id = to;
+  copy.src_ioas_id = from;
+  copy.length = 2 * kPage;
+  copy.dst_iova = 64 * kPage;
+  copy.src_iova = kPage;
+  EXPECT_EQ(Call(iommufd::kIoasCopy, copy), 0);
+  EXPECT_EQ(Call(iommufd::kIoasCopy, copy), -EEXIST);
+  copy.src_iova = 3 * kPage;
+  copy.dst_iova = 0;
+  EXPECT_EQ(Call(iommufd::kIoasCopy, copy), -ENOENT);
+  iommufd::IoasUnmap unmap = {};
+  unmap.ioas_id = to;
+  unmap.iova = 64 * kPage;
+  unmap.length = kPage;
+  // It is two mappings now.
+  EXPECT_EQ(Call(iommufd::kIoasUnmap, unmap), 0);
+  unmap.iova = 0;
+  unmap.length = UINT64_MAX;
+  EXPECT_EQ(Call(iommufd::kIoasUnmap, unmap), 0);
+  EXPECT_EQ(unmap.length, kPage);
+}
+
+TEST_F(NativeTest, AContextLivesAsLongAsADeviceIsBoundToIt) {
+  host_.Close(host_.OpenIommufd());
+  const size_t before = BytesInUse();
+  const int context = iommufd_;
+  iommufd_ = host_.OpenIommufd();
+  const uint32_t ioas = NewIoas();
+  ASSERT_EQ(Map(ioas, 0, kPage), 0);
+  const int cdev = host_.OpenCdev(0);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  uint32_t table = ioas;
+  ASSERT_EQ(Attach(cdev, table), 0);
+  host_.Close(iommufd_);
+  EXPECT_EQ(Detach(cdev), 0);
+  table = ioas;
+  EXPECT_EQ(Attach(cdev, table), 0);
+  host_.Close(cdev);
+  iommufd_ = context;
+  EXPECT_EQ(BytesInUse(), before);
+}
+
+TEST_F(NativeTest, AForkedChildSharesTheContext) {
+  const uint32_t ioas = NewIoas();
+  const pid_t child = host_.Fork();
+  if (child == 0) _exit(Map(ioas, 0, kPage) == 0 ? 0 : 1);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Map(ioas, 0, kPage), -EEXIST);
+}
+
+}  // namespace
+}  // namespace compat::native
