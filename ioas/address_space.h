@@ -226,6 +226,10 @@ class AddressSpace {
   // it. EPERM if one may not permit writing and shall, EINVAL if its memory is not aligned, what
   // SetLimits forbids, and as Backend::Map fails, or ENOMEM: then none is mapped.
   Status MapAll(std::span<const Mapping> pieces);
+  // Makes two mappings of the one that `last` lies in, of which the first ends there; none is fine,
+  // and so is one that begins or ends there. EINVAL if the second would not be aligned, or domains
+  // may hold large pages, ENOMEM; then nothing has changed (iopt_cut_iova).
+  Status CutAt(uint64_t last);
   // Unmaps, lowest first, the mappings that touch `range`. Returns how many bytes these were; adds
   // to `bytes` how many were unmapped also if it fails: ENOENT at the first that does not lie
   // inside as a whole.

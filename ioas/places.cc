@@ -126,6 +126,32 @@ Status AddressSpace::MapAll(std::span<const Mapping> pieces) {
   return status;
 }
 
+Status AddressSpace::CutAt(uint64_t last) {
+  const auto whole = mappings().FindContaining(last);
+  if (!whole || last == whole->first || last == whole->last) return {};
+  Mapping left = *whole;
+  left.last = last;
+  Mapping right = *whole;
+  right.first = last + 1;
+  right.user_address += right.first - whole->first;
+  if (((right.first | right.user_address) & (page_size() - 1)) != 0 ||
+      (state_->is_carried_out != 0 && state_->small_pages_only == 0)) {
+    return Error{EINVAL, "the mapping cannot be cut there"};
+  }
+  const AddressSpaceChange change(*state_, {whole->first, whole->last});
+  mappings().Erase(whole->first);
+  Status cut = mappings().Insert(left);
+  if (cut.ok()) cut = mappings().Insert(right);
+  if (!cut.ok()) {
+    mappings().Erase(left.first);
+    // There was room for it.
+    (void)mappings().Insert(*whole);
+    return cut;
+  }
+  if (state_->is_carried_out == 0) (void)backend_->Keep(handle_, right);
+  return {};
+}
+
 Status AddressSpace::UnmapWhole(const IovaRange& range, uint64_t& bytes) {
   for (auto mapping = mappings().FindFirstOverlapping(range.first, range.last); mapping;
        mapping = mappings().FindFirstOverlapping(range.first, range.last)) {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "compat/native/mock_devices.h"
 #include "compat/vfio/platform.h"
 
 namespace compat::native {
@@ -14,7 +15,14 @@ using ioas::Status;
 namespace {
 
 uint32_t GroupOf(const Context& context, const DeviceObject& device) {
+  // Each has a group of its own.
+  if (device.device >= kFirstMockDevice) return device.device;
   return context.host().state().devices[device.device].group;
+}
+
+ioas::IommuProperties PropertiesOf(const Context& context, const DeviceObject& device) {
+  return device.device >= kFirstMockDevice ? mock_devices->properties
+                                           : context.host().platform().PropertiesOf(device.device);
 }
 
 // Calls `visit` with each device object of `group` that is attached.
@@ -40,8 +48,7 @@ uint32_t TableOfGroup(const Context& context, uint32_t group) {
 Status ReserveFor(const Context& context, uint32_t id, const DeviceObject& device, uint32_t hwpt) {
   AddressSpace space = context.SpaceOfHwpt(*context.FindHwpt(hwpt));
   const AddressSpace::Lock lock(space);
-  for (const ioas::IovaRange& range :
-       context.host().platform().PropertiesOf(device.device).reserved) {
+  for (const ioas::IovaRange& range : PropertiesOf(context, device).reserved) {
     const Status reserved = space.Reserve(range, id);
     if (reserved.ok()) continue;
     space.Release(id);
@@ -62,6 +69,7 @@ void GiveUp(Context& context, uint32_t hwpt) {
 }
 
 void AttachGroup(const Context& context, uint32_t group, uint32_t hwpt) {
+  if (group >= kFirstMockDevice) return;
   const HwptState& table = *context.FindHwpt(hwpt);
   context.host().platform().AttachGroup(group, context.FindIoas(table.ioas)->space);
 }
@@ -151,7 +159,7 @@ Result<uint32_t> NewPageTable(Context& context, uint32_t ioas, const DeviceObjec
   Status added;
   {
     const AddressSpace::Lock lock(space);
-    added = space.AddDomain(*id, context.host().platform().PropertiesOf(device.device));
+    added = space.AddDomain(*id, PropertiesOf(context, device));
   }
   if (added.ok()) return id;
   (void)context.Destroy(*id);
@@ -171,7 +179,9 @@ void Detach(Context& context, uint32_t id) {
   if (hwpt == 0) return;
   const uint32_t group = GroupOf(context, device);
   device.hwpt = 0;
-  if (TableOfGroup(context, group) == 0) context.host().platform().AttachGroup(group, {});
+  if (group < kFirstMockDevice && TableOfGroup(context, group) == 0) {
+    context.host().platform().AttachGroup(group, {});
+  }
   ReleaseFor(context, id, hwpt);
   context.DropUser(hwpt);
   context.DropUser(id);

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "compat/native/mock_devices.h"
+
 namespace compat::native {
 
 using ioas::AddressSpace;
@@ -43,7 +45,8 @@ ioas::Status Context::Destroy(uint32_t id) {
 
 void Context::DestroyAll() {
   // Page tables before the address spaces that they belong to.
-  for (const ObjectKind kind : {ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
+  for (const ObjectKind kind :
+       {ObjectKind::kMock, ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
     for (uint32_t id = objects().Next(1); id != 0; id = objects().Next(id + 1)) {
       if (const Object* const object = objects().Find(id, kind)) DestroyObject(id, *object);
     }
@@ -84,6 +87,9 @@ void Context::DestroyObject(uint32_t id, const Object& object) {
       break;
     case ObjectKind::kDevice:
       arena.Delete(ArenaRef<DeviceObject>{unit});
+      break;
+    case ObjectKind::kMock:
+      mock_devices->destroy(*this, unit);
       break;
     case ObjectKind::kNone:
     case ObjectKind::kAny:

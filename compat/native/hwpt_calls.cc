@@ -10,6 +10,7 @@
 namespace compat::native {
 
 namespace iommufd = abi::iommufd;
+using ioas::AddressSpace;
 using ioas::Error;
 using ioas::Result;
 using ioas::Status;
@@ -44,6 +45,55 @@ Status HwptAlloc(const Caller& caller, const decode::DecodedCall& call) {
   const Status responded = Respond(call, *command);
   if (!responded.ok()) (void)context.Destroy(*hwpt);
   return responded;
+}
+
+// There are no page tables of the program's own, so there is none to invalidate.
+Status HwptInvalidate(const Caller& /*caller*/, const decode::DecodedCall& call) {
+  constexpr uint32_t kMaxEntries = 1u << 19;
+  constexpr uint32_t kMaxEntrySize = 4096;
+  auto command = call.CopyIn<iommufd::HwptInvalidate>();
+  if (!command.ok()) return command.error();
+  const bool has_entries = command->entry_num != 0;
+  const bool is_wrong = command->data_uptr == 0 || command->entry_len == 0 ||
+                        command->entry_len > kMaxEntrySize || command->entry_num > kMaxEntries;
+  command->entry_num = 0;
+  // How many were done is told whatever comes of it.
+  IOAS_RETURN_IF_ERROR(Respond(call, *command));
+  if (command->reserved != 0) return Error{EOPNOTSUPP, "a reserved field is not 0"};
+  if (has_entries && is_wrong) return Error{EINVAL, "no entries, or too many or too large ones"};
+  return kNoObject;
+}
+
+// The software IOMMU does not record what devices write.
+Status HwptSetDirtyTracking(const Caller& caller, const decode::DecodedCall& call) {
+  const auto command = call.CopyIn<iommufd::HwptSetDirtyTracking>();
+  if (!command.ok()) return command.error();
+  constexpr Error kNone = {EOPNOTSUPP, "the page table has no dirty tracking"};
+  if ((command->flags & ~iommufd::kHwptDirtyTrackingEnable) != 0) return kNone;
+  return Context(caller).FindHwpt(command->hwpt_id) == nullptr ? kNoObject : kNone;
+}
+
+Status HwptGetDirtyBitmap(const Caller& caller, const decode::DecodedCall& call) {
+  const auto command = call.CopyIn<iommufd::HwptGetDirtyBitmap>();
+  if (!command.ok()) return command.error();
+  constexpr Error kNone = {EOPNOTSUPP, "the page table has no dirty tracking"};
+  if ((command->flags & ~iommufd::kHwptGetDirtyBitmapNoClear) != 0 || command->reserved != 0) {
+    return kNone;
+  }
+  Context context(caller);
+  const HwptState* const hwpt = context.FindHwpt(command->hwpt_id);
+  if (hwpt == nullptr) return kNoObject;
+  AddressSpace space = context.SpaceOfHwpt(*hwpt);
+  const AddressSpace::Lock lock(space);
+  const uint64_t last = command->iova + (command->length - 1);
+  if (command->length == 0) return Error{EINVAL, "the range is empty"};
+  if (last < command->iova) return Error{EOVERFLOW, "the range wraps around"};
+  const uint64_t page = command->page_size;
+  const uint64_t ends = command->iova | (last + 1);
+  if (page == 0 || (ends & (space.page_size() - 1)) != 0 || (ends & (page - 1)) != 0) {
+    return Error{EINVAL, "the range is not whole pages"};
+  }
+  return kNone;
 }
 
 // The software IOMMU is of no kind that has data.

@@ -19,7 +19,6 @@ using ioas::Status;
 
 namespace {
 
-constexpr uint64_t kPageSize = 4096;
 constexpr Error kNoPermission = {EINVAL, "the mapping would permit neither reading nor writing"};
 constexpr Error kTooLarge = {EOVERFLOW, "an address or a length is the largest number of all"};
 
@@ -42,9 +41,7 @@ Status CheckFlags(uint32_t flags, uint32_t reserved) {
 // there is room, which is then written there.
 Status MapPieces(AddressSpace& space, std::span<Mapping> pieces, uint64_t length, uint32_t flags,
                  uint64_t& iova) {
-  if (length == 0 || (length & (space.page_size() - 1)) != 0) {
-    return Error{EINVAL, "the length is 0, or not a multiple of the page size"};
-  }
+  IOAS_RETURN_IF_ERROR(CheckLength(space, length));
   uint64_t first = iova;
   if ((flags & iommufd::kIoasMapFixedIova) == 0) {
     const Result<uint64_t> room = space.FindRoom(length, pieces.front().user_address);
@@ -132,12 +129,7 @@ Status IoasMap(const Caller& caller, const decode::DecodedCall& call) {
     Context context(caller);
     const IoasState* const ioas = context.FindIoas(command->ioas_id);
     if (ioas == nullptr) return kNoObject;
-    if (command->length == 0 || command->length > UINT64_MAX - kPageSize) {
-      return Error{EINVAL, "the length is 0 or too large"};
-    }
-    if (command->user_va + command->length < command->user_va) {
-      return Error{EOVERFLOW, "the memory wraps around"};
-    }
+    IOAS_RETURN_IF_ERROR(CheckMemory(command->user_va, command->length));
     const bool writable = (access & ioas::kAccessWrite) != 0;
     Mapping piece = {.first = 0,
                      .last = command->length - 1,

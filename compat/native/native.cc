@@ -5,6 +5,7 @@
 #include "compat/native/calls.h"
 #include "compat/native/cdev_calls.h"
 #include "compat/native/context.h"
+#include "compat/native/mock_devices.h"
 
 namespace compat::native {
 namespace {
@@ -43,6 +44,12 @@ Status CarryOut(const Caller& caller, const decode::DecodedCall& call) {
       return HwptAlloc(caller, call);
     case Call::kIommufdGetHwInfo:
       return GetHwInfo(caller, call);
+    case Call::kIommufdHwptInvalidate:
+      return HwptInvalidate(caller, call);
+    case Call::kIommufdHwptSetDirtyTracking:
+      return HwptSetDirtyTracking(caller, call);
+    case Call::kIommufdHwptGetDirtyBitmap:
+      return HwptGetDirtyBitmap(caller, call);
     default:
       return Error{ENOTTY, "the host has no such call yet"};
   }
@@ -90,8 +97,13 @@ class IommufdFiles final : public vfio::Native {
                             const vfio::CallArguments& arguments) const override {
     const auto call = decode::Decode(decode::DescriptorKind::kIommufd, decode::ContainerType::kNone,
                                      arguments.request, arguments.argument, arguments.memory);
-    if (!call.ok()) return call.error();
     const Caller caller = {host, ContextAt(host, context), slot};
+    if (mock_devices != nullptr && static_cast<uint32_t>(arguments.request) == kTestCommand) {
+      IOAS_RETURN_IF_ERROR(mock_devices->call(caller, arguments));
+      return 0L;
+    }
+    if (!call.ok()) return call.error();
+    if (call->row->form != decode::ArgumentForm::kSizeStruct) return LegacyCall(caller, *call);
     IOAS_RETURN_IF_ERROR(CarryOut(caller, *call));
     return 0L;
   }

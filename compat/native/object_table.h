@@ -15,6 +15,7 @@ enum class ObjectKind : uint32_t {
   kIoas = 1,
   kHwptPaging = 2,
   kDevice = 3,
+  kMock = 4,   // of those who test: a device of theirs
   kAny = ~0u,  // for asking only
 };
 

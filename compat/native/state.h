@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "compat/native/object_table.h"
+#include "compat/vfio/host_state.h"
 #include "ioas/address_space.h"
 #include "ioas/base/arena.h"
 #include "ioas/base/robust_mutex.h"
@@ -41,9 +42,12 @@ struct HwptState {
   uint8_t has_dirty_tracking;
 };
 
+// Devices from this number on are made up by those who test (mock_devices.h).
+inline constexpr uint32_t kFirstMockDevice = vfio::kMaxDevices;
+
 // A device that is bound to the context.
 struct DeviceObject {
-  uint32_t device;  // its index in the host
+  uint32_t device;  // its index in the host; from kFirstMockDevice on: none of the host's
   uint32_t hwpt;    // what it is attached to; 0: nothing
 };
 

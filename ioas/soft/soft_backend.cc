@@ -100,15 +100,18 @@ IommuProperties SoftBackend::properties() {
 Status SoftBackend::Map(IoasHandle /*space*/, const Mapping& mapping) {
   const bool writable = (mapping.flags & kAccessWrite) != 0;
   const uint64_t size = mapping.last - mapping.first + 1;
+  // An IOMMU may have pages that are smaller than the processor's: whole ones are faulted in.
+  const uint64_t first = mapping.user_address & -kPageSize;
+  const uint64_t whole = (mapping.user_address - first + size + (kPageSize - 1)) & -kPageSize;
   uint64_t lockable = 0;
   if (Status locked = processes_.LockMemory(size, &lockable); !locked.ok()) {
     // The kernel goes page by page, so memory that is not there counts if it comes before the page
     // that exceeds the limit, or is that page.
-    const uint64_t reached = std::min(size, (lockable & -kPageSize) + kPageSize);
-    IOAS_RETURN_IF_ERROR(Populate(mapping.user_address, reached, writable));
+    const uint64_t reached = std::min(whole, (lockable & -kPageSize) + kPageSize);
+    IOAS_RETURN_IF_ERROR(Populate(first, reached, writable));
     return locked;
   }
-  if (Status populated = Populate(mapping.user_address, size, writable); !populated.ok()) {
+  if (Status populated = Populate(first, whole, writable); !populated.ok()) {
     if (const Result<uint32_t> self = processes_.Register(); self.ok()) {
       processes_.UnlockMemory(*self, size);
     }
