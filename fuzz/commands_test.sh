@@ -22,6 +22,8 @@ touch "$checkout/compat/decode/call.cc" "$checkout/ioas/kernel/backend.cc" "$che
 cat >"$summary" <<'JSON'
 {"data": [{"files": [
   {"filename": "/proc/self/cwd/compat/decode/call.cc", "summary": {"lines": {"count": 8, "covered": 6}}},
+  {"filename": "/proc/self/cwd/ioas/soft/nvme/queues.cc", "summary": {"lines": {"count": 10, "covered": 9}}},
+  {"filename": "/proc/self/cwd/ioas/kernel/iommufd.cc", "summary": {"lines": {"count": 10, "covered": 0}}},
   {"filename": "/proc/self/cwd/./compat/decode/call.h", "summary": {"lines": {"count": 2, "covered": 2}}},
   {"filename": "/proc/self/cwd/compat/decode/call_test.cc", "summary": {"lines": {"count": 9, "covered": 0}}},
   {"filename": "/usr/include/c++/12/vector", "summary": {"lines": {"count": 9, "covered": 0}}}
@@ -33,7 +35,10 @@ mkdir -p "$TEST_TMPDIR/path" "$TEST_TMPDIR/bin/fuzz"
 cat >"$TEST_TMPDIR/path/bazel" <<BAZEL
 #!/bin/bash
 case \$1 in
-  query) printf '//fuzz:good\n//fuzz:bad\n' ;;
+  query)
+    [[ -z \${BAZEL_FAILS:-} ]] || { echo 'no such package' >&2; exit 7; }
+    printf '//fuzz:good\n//fuzz:bad\n'
+    ;;
   info) echo "$TEST_TMPDIR/bin" ;;
 esac
 BAZEL
@@ -60,6 +65,10 @@ expect 1 "$TEST_TMPDIR/bin/fuzz/bad /found/crash-1" fuzz/run bad --corpus "$TEST
 expect 1 '1 passed, 1 failed' fuzz/run --all --jobs 2
 expect 2 "no target 'worse', but these: good bad" fuzz/run worse
 expect 0 $'good\nbad' fuzz/run --list
+for command in 'fuzz/run good' 'fuzz/run --list' fuzz/coverage; do
+  # shellcheck disable=SC2086 # Words, on purpose.
+  expect 1 'no such package' env BAZEL_FAILS=1 $command
+done
 expect 0 'Usage: fuzz/run TARGET' fuzz/run --help
 expect 2 'name a target, or say --all' fuzz/run
 expect 2 'there is no option --fast' fuzz/run decode --fast
@@ -70,6 +79,10 @@ expect 0 'Usage: fuzz/coverage' fuzz/coverage --help
 expect 2 '--report needs a folder' fuzz/coverage --report
 expect 2 'there is no option decode' fuzz/coverage decode
 expect 0 'compat/decode                     80.0 %       8 of     10 lines' \
+  fuzz/coverage_table.py "$checkout" "$summary"
+expect 0 'ioas without ioas/kernel          90.0 %       9 of     10 lines' \
+  fuzz/coverage_table.py "$checkout" "$summary"
+expect 0 'all four                          85.0 %      17 of     20 lines' \
   fuzz/coverage_table.py "$checkout" "$summary"
 expect 0 $'linked with 1 other sources:\n  ioas/kernel/backend.cc' \
   fuzz/coverage_table.py "$checkout" "$summary"

@@ -84,3 +84,13 @@ run_bazel() {
   ((status != 8)) || { [[ -n $deadline ]] && ! has_minutes 0; } || die "interrupted"
   return "$status"
 }
+
+# Prints what a query of Bazel finds, a label a line; shows why if it fails, and fails too.
+query_bazel() {
+  local status=0 log
+  log=$(mktemp)
+  run_bazel query "$@" 2>"$log" || status=$?
+  ((status == 0)) || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
