@@ -214,6 +214,18 @@ TEST_F(FreezeTest, AHeldDeviceStandsStillAndThenDoesWhatItHasToDo) {
   EXPECT_TRUE(Faults().empty());
 }
 
+TEST_F(FreezeTest, CallsReachTheRegistersOfAHeldDevice) {
+  Change(kGroupHeld);
+  registers_->failures = 5;
+  EXPECT_EQ(ReadBar(offsetof(EchoRegisters, failures)), 5u);
+  ASSERT_TRUE(WriteBar(0x1000, 1).ok());
+  EXPECT_EQ(ReadBar(0x1000), 1u);
+  EXPECT_EQ(registers_->completed, 0u);
+  Change(0);
+  device_->Resume();
+  EXPECT_EQ(registers_->completed, 1u);
+}
+
 // What is under way is done, and no command fails because its device is held.
 TEST_F(FreezeTest, ADeviceIsHeldInTheMiddleOfItsWork) {
   ASSERT_TRUE(device_->Start().ok());
