@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compat/abi/iommufd.h"
@@ -19,6 +21,7 @@
 #include "compat/abi/vfio_feature.h"
 #include "compat/abi/vfio_group.h"
 #include "compat/abi/vfio_spapr.h"
+#include "compat/decode/documentation.h"
 #include "fuzz/input.h"
 
 namespace {
@@ -195,6 +198,57 @@ void CheckCopyIn(const decode::DecodedCall& call, InputMemory& memory) {
   CheckLegacyStructs(call, memory, expected);
 }
 
+// The same bytes in memory that needs no care: all of it is there, and nothing else is.
+class OwnMemory final : public decode::CallerMemory {
+ public:
+  explicit OwnMemory(std::span<const std::byte> bytes)
+      : OwnMemory(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
+  uint64_t address() const { return reinterpret_cast<uint64_t>(bytes_.data()); }
+  const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  explicit OwnMemory(std::vector<std::byte> bytes)
+      : CallerMemory(reinterpret_cast<uint64_t>(bytes.data()),
+                     reinterpret_cast<uint64_t>(bytes.data()) + bytes.size()),
+        bytes_(std::move(bytes)) {}
+  ioas::Status ReadCarefully(uint64_t /*address*/, std::span<std::byte> /*bytes*/) override {
+    return ioas::Error{EFAULT, "behind the input"};
+  }
+  ioas::Status WriteCarefully(uint64_t /*address*/, std::span<const std::byte> /*bytes*/) override {
+    return ioas::Error{EFAULT, "behind the input"};
+  }
+
+  std::vector<std::byte> bytes_;
+};
+
+// What is read and written without care is what is read and written with it.
+void CheckOwnMemory(const decode::CallRow& row, std::span<const std::byte> bytes) {
+  OwnMemory memory(bytes);
+  std::vector<std::byte> out(row.full_size, std::byte{0xa5});
+  const ioas::Status copied = decode::CopyInStruct(row, memory, memory.address(), out);
+  // Of what is behind a structure of /dev/iommu, pieces are looked at: where they end depends on
+  // the address.
+  if (row.form == decode::ArgumentForm::kSizeStruct) return;
+  const Expected expected = ExpectedOf(row, bytes);
+  FUZZ_REQUIRE(copied.error().code == expected.code);
+  if (!copied.ok() || out.empty()) return;
+  FUZZ_REQUIRE(std::equal(out.begin(), out.end(), expected.structure.begin()));
+  std::reverse(out.begin(), out.end());
+  const ioas::Status written = memory.Write(memory.address(), out);
+  FUZZ_REQUIRE(written.ok() == (bytes.size() >= out.size()));
+  if (written.ok()) FUZZ_REQUIRE(std::equal(out.begin(), out.end(), memory.bytes().begin()));
+}
+
+// Every call is documented, by its number and name.
+void CheckDocumentation(const decode::CallRow& row) {
+  static const std::string text = decode::CallsAsMarkdown();
+  std::array<char, 16> number{};
+  std::snprintf(number.data(), number.size(), "| 0x%x |", row.request);
+  const size_t at = text.find(std::string(number.data()) + " `" + row.name + "` | " +
+                              decode::WhereValid(row) + " | " + decode::ArgumentText(row));
+  FUZZ_REQUIRE(at != std::string::npos);
+}
+
 void CheckString(const decode::DecodedCall& call, InputMemory& memory) {
   std::vector<char> buffer(kStringRoom);
   const auto text = decode::CopyInString(memory, call.argument, buffer);
@@ -259,10 +313,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   FUZZ_REQUIRE(call->row == row && call->argument == address);
+  CheckDocumentation(*row);
   if (row->form == decode::ArgumentForm::kString) {
     CheckString(*call, memory);
   } else {
     CheckCopyIn(*call, memory);
+    CheckOwnMemory(*row, memory.bytes());
   }
   return 0;
 }

@@ -5,103 +5,17 @@
 // book say (nvme_memory.h).
 //
 // An input: steps of one byte and their operands.
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <array>
-#include <memory>
-#include <string>
-
 #include "fuzz/input.h"
+#include "fuzz/nvme_driver.h"
 #include "fuzz/nvme_memory.h"
 #include "fuzz/pci_config_space.h"
-#include "ioas/soft/nvme/controller.h"
 
 namespace fuzz {
 namespace {
 
-using ioas::soft::NvmeController;
-using namespace ioas::soft::nvme;  // NOLINT(google-build-using-namespace): the specification's
-                                   // names
-
 constexpr int kMaxSteps = 40;
-// More than any work that a full queue of the longest commands may be.
-constexpr int kMaxPolls = 4000;
-// More than the controller transfers at once.
-constexpr uint64_t kImageSize = 512 << 10;
-constexpr uint64_t kBlock = 512;
-constexpr uint32_t kEntries = 8;
-constexpr uint32_t kConfiguration = kCcEnable | 6 << 16 | 4 << 20;  // entry sizes
 
-// Queue `id` of the driver that keeps to the rules: one page each.
-uint64_t SubmissionBase(uint32_t id) { return NvmeMemory::kFirst + id * 2 * kNvmePage; }
-uint64_t CompletionBase(uint32_t id) { return SubmissionBase(id) + kNvmePage; }
-// Where everything else may lie.
-constexpr uint64_t kFirstFreePage = 4;
-
-class Image {
- public:
-  Image() : fd_(memfd_create("image", 0)) { FUZZ_REQUIRE(ftruncate(fd_, kImageSize) == 0); }
-  ~Image() { close(fd_); }
-  Image(const Image&) = delete;
-  Image& operator=(const Image&) = delete;
-
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
-  std::vector<std::byte> Contents() const {
-    std::vector<std::byte> bytes(kImageSize);
-    FUZZ_REQUIRE(pread(fd_, bytes.data(), kImageSize, 0) == static_cast<ssize_t>(kImageSize));
-    return bytes;
-  }
-
- private:
-  int fd_;
-};
-
-class Driver {
- public:
-  explicit Driver(Input& input) : input_(input) { controller_->Reset(); }
-
-  void Step();
-
- private:
-  struct Queue {
-    uint32_t tail = 0;
-    uint32_t head = 0;
-    bool phase = true;
-  };
-
-  RegisterPages registers() { return RegisterPages(pages_.data()); }
-  void Run();
-  // Resets the controller and makes a queue of either kind.
-  void Start();
-  // Submits one command and takes its completion. Nothing if there is none.
-  std::optional<CompletionEntry> Do(uint32_t id, SubmissionEntry command);
-  SubmissionEntry TakeCommand();
-  uint64_t TakeAddress();
-  void Transfer();
-  void AnyCommand();
-  void FillMemory();
-  void AccessRegisters();
-  // Whether a transfer would change what this driver and its checks rest on.
-  static bool IsHarmless(const NvmeTransfer& transfer, bool is_read);
-  void CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* transfer,
-                     std::vector<std::byte> memory, std::vector<std::byte> disk,
-                     CommandStatus status);
-
-  Input& input_;
-  Image image_;
-  std::string path_ = image_.path();
-  ioas::soft::NvmeState state_{};
-  alignas(4096) std::array<std::byte, kRegisterPagesSize> pages_{};
-  NvmeMemory memory_;
-  NvmeInterrupts interrupts_;
-  std::unique_ptr<NvmeController> controller_ = std::make_unique<NvmeController>(
-      ioas::soft::NvmeConfig{.image_path = path_.c_str(), .serial_number = "fuzz"}, &state_,
-      pages_.data(), memory_, interrupts_);
-  Queue queues_[2];
-  bool is_started_ = false;
-  uint16_t last_id_ = 0;
-};
+}  // namespace
 
 void Driver::Run() {
   for (int polls = 0; controller_->Poll(); ++polls) FUZZ_REQUIRE(polls < kMaxPolls);
@@ -201,6 +115,22 @@ bool Driver::IsHarmless(const NvmeTransfer& transfer, bool is_read) {
   return true;
 }
 
+// Puts a list into the last two pages of memory that all transfers can do with, however long, of
+// entries that lead to other pages. It begins anywhere in the first one, at whose end it goes on in
+// the second one. Returns where.
+uint64_t Driver::PutList() {
+  constexpr uint64_t kPerPage = kNvmePage / sizeof(uint64_t);
+  constexpr uint64_t kFirstPage = NvmeMemory::kPages - 2;
+  const uint64_t skipped = input_.TakeBelow(kPerPage);
+  auto* const list =
+      reinterpret_cast<uint64_t*>(memory_.At(NvmeMemory::kFirst + kFirstPage * kNvmePage));
+  for (uint64_t i = skipped; i < 2 * kPerPage; ++i) {
+    const uint64_t page = kFirstFreePage + i % (kFirstPage - kFirstFreePage);
+    list[i] = NvmeMemory::kFirst + (i == kPerPage - 1 ? kFirstPage + 1 : page) * kNvmePage;
+  }
+  return NvmeMemory::kFirst + kFirstPage * kNvmePage + skipped * sizeof(uint64_t);
+}
+
 // Reads and writes, of which everything is known.
 void Driver::Transfer() {
   Start();
@@ -210,11 +140,16 @@ void Driver::Transfer() {
   command.namespace_id = kNamespaceId;
   command.prp1 = TakeAddress();
   command.prp2 = TakeAddress();
-  command.cdw10 = input_.TakeBelow(1030);
-  const uint32_t blocks = 1 + input_.TakeBelow(1030);
+  command.cdw10 = input_.TakeBelow(kBlocks + 6);
+  const uint32_t blocks = 1 + input_.TakeBelow(kMaximumTransfer / kBlock + 12);
   command.cdw12 = blocks - 1;
+  if (input_.TakeBelow(4) == 0) command.prp2 = PutList();
   const auto transfer = TransferOf(memory_, command.prp1, command.prp2, blocks * kBlock);
   if (transfer && !IsHarmless(*transfer, is_read)) return;
+  if (is_damaged_) {
+    FUZZ_REQUIRE(Do(1, command));
+    return;
+  }
   std::vector<std::byte> memory = memory_.bytes();
   std::vector<std::byte> disk = image_.Contents();
   const auto completion = Do(1, command);
@@ -231,6 +166,10 @@ void Driver::CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* t
   const uint64_t length = (command.cdw12 + 1) * kBlock;
   if (offset + length > kImageSize) {
     FUZZ_REQUIRE(status == CommandStatus::kLbaOutOfRange && disk == image_.Contents());
+    return;
+  }
+  if (length > kMaximumTransfer) {
+    FUZZ_REQUIRE(status == CommandStatus::kInvalidField && disk == image_.Contents());
     return;
   }
   if (transfer == nullptr) {
@@ -300,7 +239,7 @@ void Driver::AccessRegisters() {
 }
 
 void Driver::Step() {
-  switch (input_.TakeBelow(10)) {
+  switch (input_.TakeBelow(16)) {
     case 0:
       return AccessRegisters();
     case 1:
@@ -319,12 +258,19 @@ void Driver::Step() {
       return;
     case 7:
       return FuzzConfigSpace(input_, controller_->identity(), controller_->bars());
+    case 8:
+    case 9:
+    case 10:
+      return Session();
+    case 11:
+      return Zero();
+    case 12:
+      return input_.TakeBelow(2) == 0 ? Damage() : Crowd();
     default:
       return Transfer();
   }
 }
 
-}  // namespace
 }  // namespace fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

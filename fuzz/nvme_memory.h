@@ -80,10 +80,12 @@ class NvmeInterrupts final : public ioas::soft::InterruptSink {
     FUZZ_REQUIRE(vector < ioas::soft::nvme::kInterruptVectors);
     ++signals;
   }
-  void SetPin(bool /*asserted*/) override {}
-  bool message_signalled() const override { return true; }
+  void SetPin(bool asserted) override { pin = asserted; }
+  bool message_signalled() const override { return has_messages; }
 
   uint64_t signals = 0;
+  bool pin = false;
+  bool has_messages = true;
 };
 
 // A piece of memory that a command names.

@@ -10,11 +10,14 @@
 
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_numbers.h"
+#include "compat/abi/vfio_spapr.h"
 #include "compat/events/events.h"
 #include "compat/session/responder.h"
+#include "compat/settings/settings.h"
 #include "compat/soft/test_host.h"
 #include "fuzz/session_messages.h"
 #include "fuzz/session_sides.h"
+#include "ppc/container_personality.h"
 #include "tools/daemon/sessions/answer_checks.h"
 
 namespace fuzz {
@@ -124,13 +127,59 @@ bool HasTooManyRanges(std::span<const std::byte> packet) {
   }
 }
 
+// What the program's first container is, and on which machine.
+struct Beginning {
+  uint32_t type;
+  compat::settings::PowerPlatform platform;
+};
+
+Beginning TakeBeginning(Input& input) {
+  using compat::settings::PowerPlatform;
+  // As most programs have it, mostly.
+  constexpr Beginning kBeginnings[] = {{abi::kType1v2Iommu, PowerPlatform::kPowerNv},
+                                       {abi::kType1v2Iommu, PowerPlatform::kPowerNv},
+                                       {abi::kType1Iommu, PowerPlatform::kPowerNv},
+                                       {abi::kSpaprTceV2Iommu, PowerPlatform::kPowerNv},
+                                       {abi::kSpaprTceV2Iommu, PowerPlatform::kPSeries},
+                                       {abi::kSpaprTceIommu, PowerPlatform::kPowerNv}};
+  return kBeginnings[input.TakeBelow(std::size(kBeginnings))];
+}
+
+compat::settings::Settings SettingsOf(const Beginning& beginning) {
+  compat::settings::Settings settings;
+  settings.container = compat::settings::ContainerTypes::kBoth;
+  settings.platform = beginning.platform;
+  return settings;
+}
+
+// A message is as long as it says, and no packet that is shorter or longer is one.
+void RequireWhole(SessionPacket packet) {
+  FUZZ_REQUIRE(session::CheckMessage(packet)->size == packet.size());
+  packet.push_back(std::byte{0});
+  FUZZ_REQUIRE(session::CheckMessage(packet) == nullptr);
+  packet.resize(packet.size() - 2);
+  FUZZ_REQUIRE(session::CheckMessage(packet) == nullptr);
+}
+
+// Whether a request's range ends before it begins.
+bool IsReversed(std::span<const std::byte> packet) {
+  if (static_cast<Kind>(session::CheckMessage(packet)->kind) != Kind::kListMappings) return false;
+  const auto* const request = session::BodyOf<session::ListMappings>(packet);
+  return request != nullptr && request->first > request->last;
+}
+
 class Program {
  public:
-  explicit Program(Input& input) : input_(input) {
+  explicit Program(Input& input)
+      : input_(input),
+        beginning_(TakeBeginning(input)),
+        settings_(SettingsOf(beginning_)),
+        personality_(settings_),
+        host_(personality_) {
     memory_ =
         mmap(nullptr, kMemorySize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    // The first container is as most programs have it.
-    containers_.push_back(host_.ContainerOfType(abi::kType1v2Iommu, group_));
+    containers_.push_back(host_.ContainerOfType(beginning_.type, group_));
+    if (is_spapr()) Register();
   }
   ~Program() {
     compat::events::AfterForkInChild();
@@ -143,7 +192,7 @@ class Program {
     const uint32_t choice = input_.TakeBelow(8);
     if (choice == 0) return Map();
     if (choice == 1) return Unmap();
-    if (choice == 2) return OpenOrClose();
+    if (choice == 2) return is_spapr() ? UsePower() : OpenOrClose();
     Request(choice == 3);
   }
 
@@ -151,9 +200,17 @@ class Program {
   int TakeContainer() {
     return containers_[input_.TakeBelow(static_cast<uint32_t>(containers_.size()))];
   }
+  bool is_spapr() const {
+    return beginning_.type == abi::kSpaprTceIommu || beginning_.type == abi::kSpaprTceV2Iommu;
+  }
   void Map();
   void Unmap();
   void OpenOrClose();
+  // What only containers of POWER have.
+  void Register();
+  void UsePower();
+  void Create();
+  void Eeh();
   void Request(bool is_anything);
   // Asks, and checks the answer's form. An empty packet: the connection is to end.
   SessionPacket Answer(const SessionPacket& packet);
@@ -162,6 +219,9 @@ class Program {
 
   Input& input_;
   void* memory_ = nullptr;
+  const Beginning beginning_;
+  const compat::settings::Settings settings_;
+  const ppc::ContainerPersonality personality_;
   TestHost host_;
   int group_ = -1;
   std::vector<int> containers_;
@@ -193,6 +253,51 @@ void Program::OpenOrClose() {
     const int container = host_.OpenContainer();
     if (container >= 0) containers_.push_back(container);
   }
+}
+
+void Program::Register() {
+  abi::SpaprRegisterMemory memory = {sizeof(memory), 0, reinterpret_cast<uint64_t>(memory_),
+                                     kMemorySize};
+  if (beginning_.type == abi::kSpaprTceIommu) {
+    (void)host_.Ioctl(containers_[0], abi::kIommuEnable, uint64_t{0});
+  } else {
+    (void)host_.Ioctl(containers_[0], abi::kIommuSpaprRegisterMemory, &memory);
+  }
+}
+
+void Program::UsePower() {
+  switch (input_.TakeBelow(4)) {
+    case 0:
+      return OpenOrClose();
+    case 1:
+      return Create();
+    case 2: {
+      abi::SpaprTceRemove remove = {sizeof(remove), 0, input_.TakeBelow(2) * uint64_t{1} << 59};
+      (void)host_.Ioctl(TakeContainer(), abi::kIommuSpaprTceRemove, &remove);
+      return;
+    }
+    default:
+      return Eeh();
+  }
+}
+
+void Program::Create() {
+  constexpr uint32_t kShifts[] = {12, 12, 12, 16, 21, 30};
+  abi::SpaprTceCreate create{};
+  create.argsz = sizeof(create);
+  create.page_shift = kShifts[input_.TakeBelow(std::size(kShifts))];
+  create.window_size = uint64_t{1} << (12 + input_.TakeBelow(48));
+  create.levels = input_.TakeBelow(4);
+  (void)host_.Ioctl(TakeContainer(), abi::kIommuSpaprTceCreate, &create);
+}
+
+void Program::Eeh() {
+  abi::EehPeOp operation{};
+  operation.argsz = input_.TakeBelow(8) == 7 ? 12 : sizeof(operation);
+  operation.op = input_.TakeBelow(11);
+  operation.err.type = input_.TakeBelow(3);
+  operation.err.func = input_.TakeBelow(22);
+  (void)host_.Ioctl(TakeContainer(), abi::kEehPeOp, &operation);
 }
 
 SessionPacket Program::Answer(const SessionPacket& packet) {
@@ -244,10 +349,12 @@ void Program::Request(bool is_anything) {
   // Whoever receives looks at that first.
   const session::MessageHeader* const header = session::CheckMessage(packet);
   if (header == nullptr || header->version != session::kVersion) return;
+  RequireWhole(packet);
   const std::vector<SessionPacket> before = State();
   const SessionPacket answer = Answer(packet);
   FUZZ_REQUIRE(is_anything || answer.empty() == HasTooManyRanges(packet));
   const bool is_carried_out = !answer.empty() && session::CheckMessage(answer)->error == 0;
+  FUZZ_REQUIRE(!is_carried_out || !IsReversed(packet));
   if (!is_carried_out || !MayChange(static_cast<Kind>(header->kind), packet)) {
     FUZZ_REQUIRE(State() == before);
   }

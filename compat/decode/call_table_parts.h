@@ -18,8 +18,8 @@ namespace compat::decode {
 
 namespace iommufd = abi::iommufd;
 
-constexpr uint8_t Bit(DescriptorKind kind) { return 1u << static_cast<int>(kind); }
-constexpr uint16_t Bit(ContainerType type) { return 1u << static_cast<int>(type); }
+consteval uint8_t Bit(DescriptorKind kind) { return 1u << static_cast<int>(kind); }
+consteval uint16_t Bit(ContainerType type) { return 1u << static_cast<int>(type); }
 
 inline constexpr uint8_t kContainer = Bit(DescriptorKind::kContainer);
 inline constexpr uint8_t kGroup = Bit(DescriptorKind::kGroup);
@@ -40,13 +40,13 @@ inline constexpr uint16_t kAnyType = kNotSpapr | kSpaprs;
 #define END_OF(Struct, member) (offsetof(Struct, member) + sizeof(Struct::member))
 
 // A call whose argument is a value or ignored.
-constexpr CallRow Value(uint32_t request, const char* name, Call call, uint8_t kinds,
+consteval CallRow Value(uint32_t request, const char* name, Call call, uint8_t kinds,
                         uint16_t types, ArgumentForm form, const char* documentation) {
   return {request, name, call, kinds, types, form, 0, 0, kAnyFlags, documentation};
 }
 
 // A call whose argument is the address of something that is not a structure: `size` bytes, or 0.
-constexpr CallRow Pointer(uint32_t request, const char* name, Call call, uint8_t kinds,
+consteval CallRow Pointer(uint32_t request, const char* name, Call call, uint8_t kinds,
                           uint16_t types, ArgumentForm form, uint16_t size,
                           const char* documentation) {
   return {request, name, call, kinds, types, form, size, size, kAnyFlags, documentation};
@@ -55,7 +55,7 @@ constexpr CallRow Pointer(uint32_t request, const char* name, Call call, uint8_t
 // A call whose argument is the address of a Struct that begins with argsz and flags. `minimal` is
 // the kernel's minsz, `flags` what its handler permits.
 template <typename Struct>
-constexpr CallRow Argsz(uint32_t request, const char* name, Call call, uint8_t kinds,
+consteval CallRow Argsz(uint32_t request, const char* name, Call call, uint8_t kinds,
                         uint16_t types, uint16_t minimal, uint32_t flags,
                         const char* documentation) {
   return {request, name,           call,  kinds,        types, ArgumentForm::kArgszStruct,
@@ -64,7 +64,7 @@ constexpr CallRow Argsz(uint32_t request, const char* name, Call call, uint8_t k
 
 // A call of /dev/iommu whose argument is the address of a Struct that begins with its size.
 template <typename Struct>
-constexpr CallRow Sized(uint32_t request, const char* name, Call call, uint16_t minimal,
+consteval CallRow Sized(uint32_t request, const char* name, Call call, uint16_t minimal,
                         const char* documentation) {
   return {request, name,           call,      kIommufd,     kAnyType, ArgumentForm::kSizeStruct,
           minimal, sizeof(Struct), kAnyFlags, documentation};
