@@ -73,6 +73,8 @@ long Reference::Close(Slot name) {
   if (file->kind == FileKind::kDevice) {
     const uint32_t group = GroupOfDevice(file->number);
     --groups_[group].open_devices;
+    // A device that nobody has is reset, and its group recovers.
+    if (--device_opens_[file->number] == 0) Thaw(groups_[group]);
     EndGroupIfUnused(group);
   }
   return 0;
@@ -156,6 +158,7 @@ long Reference::UnsetContainer(uint32_t number) {
 void Reference::Detach(uint32_t number) {
   const std::shared_ptr<ReferenceContainer> container = std::move(groups_[number].container);
   groups_[number].container = nullptr;
+  Thaw(groups_[number]);
   std::erase(container->groups, number);
   if (container->groups.empty()) CloseIommu(*container);
 }
@@ -171,6 +174,7 @@ long Reference::GetDevice(Slot name, Slot as, uint32_t device) {
   ReferenceGroup& group = groups_[file->number];
   if (group.container == nullptr || group.container->type == kNoType) return -EINVAL;
   ++group.open_devices;
+  if (++device_opens_[device] == 1) Thaw(group);
   FileOf(as) = std::make_shared<File>(File{FileKind::kDevice, device, nullptr});
   return 0;
 }

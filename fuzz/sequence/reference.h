@@ -80,6 +80,9 @@ struct ReferenceGroup {
   std::shared_ptr<ReferenceContainer> container;
   bool is_open = false;
   uint32_t open_devices = 0;
+  // After an error (POWER): cut off from programs, and from memory.
+  bool is_io_frozen = false;
+  bool is_dma_frozen = false;
 };
 
 class Reference {
@@ -147,7 +150,9 @@ class Reference {
   long Unregister(ReferenceContainer& container, const Request& request);
   static long Create(ReferenceContainer& container, Request& request);
   static long Remove(ReferenceContainer& container, const Request& request);
-  static long Eeh(const Request& request);
+  long Eeh(const ReferenceContainer& container, const Request& request);
+  static long EehOnGroup(ReferenceGroup& group, uint32_t operation);
+  static void Thaw(ReferenceGroup& group) { group.is_io_frozen = group.is_dma_frozen = false; }
   ReferenceRegion* FindRegion(uint64_t address, uint64_t size);
   void PutRegion(ReferenceRegion* region);
   void CloseSpapr(ReferenceContainer& container);
@@ -155,6 +160,7 @@ class Reference {
   Kind kind_;
   std::array<std::shared_ptr<File>, kSlots> files_;
   ReferenceGroup groups_[2];
+  uint32_t device_opens_[3] = {};
   std::list<ReferenceRegion> regions_;
 };
 

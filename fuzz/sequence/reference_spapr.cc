@@ -100,7 +100,7 @@ long Reference::SpaprCall(ReferenceContainer& container, Request& request) {
     case 20:
       return is_v2 ? Remove(container, request) : -ENOTTY;
     case 21:
-      return Eeh(request);
+      return Eeh(container, request);
     default:
       return -ENOTTY;
   }
@@ -274,12 +274,47 @@ long Reference::Remove(ReferenceContainer& container, const Request& request) {
   return -EINVAL;
 }
 
-// On groups that nothing ever happens to.
-long Reference::Eeh(const Request& request) {
+// Does the same to each group; the first state that is not the normal one is the answer.
+long Reference::Eeh(const ReferenceContainer& container, const Request& request) {
   if (request.structure.empty()) return -EFAULT;
   const auto operation = request.As<abi::EehPeOp>();
   if (operation.argsz < 12 || operation.flags != 0) return -EINVAL;
-  return operation.op <= abi::kEehPeGetState || operation.op == abi::kEehPeConfigure ? 0 : -EINVAL;
+  if (operation.op == abi::kEehPeInjectErr && operation.argsz < sizeof(operation)) return -EINVAL;
+  for (const uint32_t number : container.groups) {
+    const long result = EehOnGroup(groups_[number], operation.op);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+long Reference::EehOnGroup(ReferenceGroup& group, uint32_t operation) {
+  switch (operation) {
+    case abi::kEehPeUnfreezeIo:
+      group.is_io_frozen = false;
+      return 0;
+    case abi::kEehPeUnfreezeDma:
+      group.is_dma_frozen = false;
+      return 0;
+    case abi::kEehPeGetState:
+      if (group.is_io_frozen) {
+        return group.is_dma_frozen ? abi::kEehPeStateStopped : abi::kEehPeStateUnavail;
+      }
+      return group.is_dma_frozen ? abi::kEehPeStateStoppedDma : abi::kEehPeStateNormal;
+    case abi::kEehPeEnable:
+    case abi::kEehPeResetDeactivate:
+      Thaw(group);
+      return 0;
+    case abi::kEehPeResetHot:
+    case abi::kEehPeResetFundamental:
+    case abi::kEehPeInjectErr:
+      group.is_io_frozen = group.is_dma_frozen = true;
+      return 0;
+    case abi::kEehPeDisable:
+    case abi::kEehPeConfigure:
+      return 0;
+    default:
+      return -EINVAL;
+  }
 }
 
 void Reference::CloseSpapr(ReferenceContainer& container) {

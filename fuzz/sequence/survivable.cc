@@ -72,7 +72,8 @@ bool IsSurvivableBySpapr(const Step& step, const ReferenceContainer& container) 
     case Op::kCreate:
       return IsCertain(step);
     case Op::kEeh:
-      return step.values[0] != 9;
+      // Resets and errors are for machines that have more than this to do with them.
+      return step.values[0] < 5 || step.values[0] == 8 || step.values[0] > 9;
     default:
       return StaysInWindows(step, container);
   }
