@@ -186,6 +186,25 @@ bool IsDryRun(const protobuf::Message& request) {
   return field != nullptr && request.GetReflection()->GetBool(request, field);
 }
 
+// Whether a value that no method takes is in a request: a page of less than nothing or too much, an
+// id that would break a log's lines.
+bool IsWrong(const protobuf::Message& request) {
+  constexpr int32_t kMostElements = 10000;
+  constexpr size_t kLongestId = 64;
+  const protobuf::Reflection* const reflection = request.GetReflection();
+  const auto* const size = request.GetDescriptor()->FindFieldByName("page_size");
+  // Of a list: others are sizes of pages of memory.
+  if (size != nullptr && size->cpp_type() == protobuf::FieldDescriptor::CPPTYPE_INT32) {
+    const int32_t elements = reflection->GetInt32(request, size);
+    if (elements < 0 || elements > kMostElements) return true;
+  }
+  const auto* const id_field = request.GetDescriptor()->FindFieldByName("request_id");
+  if (id_field == nullptr) return false;
+  const std::string id = reflection->GetString(request, id_field);
+  return id.size() > kLongestId ||
+         std::any_of(id.begin(), id.end(), [](char c) { return c < ' ' || c > '~'; });
+}
+
 // What actions change of a program.
 std::string StateOf(const FakeProgram& program) {
   const FakeModel model = program.model();
@@ -213,6 +232,7 @@ void MakeCall(Input& input, const FakeProgram& program) {
   Call call;
   const grpc::Status status = call.Make(method, request->SerializeAsString());
   if (!status.ok()) CheckError(status, method);
+  FUZZ_REQUIRE(!status.ok() || !IsWrong(*request));
   // A program that does not answer in time may still do what it was asked.
   const bool is_done = status.error_code() != grpc::UNAVAILABLE;
   if (is_done && (!status.ok() || IsDryRun(*request))) FUZZ_REQUIRE(StateOf(program) == before);

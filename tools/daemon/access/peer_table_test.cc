@@ -1,9 +1,11 @@
 #include "tools/daemon/access/peer_table.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 namespace tools::daemon {
@@ -53,6 +55,15 @@ TEST(PeerTableTest, FindsPeersByTheNamesOfConnections) {
   }
   close(one);
   close(two);
+}
+
+TEST(PeerTableTest, NobodyHasANumberBehindTheLastOne) {
+  const PeerTable table({.numbers = 2});
+  // The table has the highest numbers that there may be.
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const int end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 65536));
+  for (int fd = end - 4; fd < end + 4; ++fd) EXPECT_EQ(table.Find(Name(fd)), std::nullopt) << fd;
 }
 
 TEST(PeerTableTest, ANumberIsNotUsedAgainWhileItIsInQuarantine) {
