@@ -290,8 +290,7 @@ ioas::Result<uint32_t> KernelPlatform::FindGroup(uint32_t number) {
   if (free == state.group_count) ++state.group_count;
   ForgetGroup(free);
   ErrorsOf(free).freezes = 0;
-  state.groups[free] = {
-      .number = number, .slot = 0, .device_opens = 0, .cdev_opens = 0, .container = {}, .turn = 0};
+  state.groups[free] = {.number = number, .slot = 0, .device_opens = 0, .container = {}, .turn = 0};
   return free;
 }
 

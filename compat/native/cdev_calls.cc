@@ -2,7 +2,9 @@
 // drivers/iommu/iommufd/device.c.
 #include "compat/native/cdev_calls.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <span>
 
 #include "compat/abi/vfio_device.h"
 #include "compat/native/attachment.h"
@@ -41,21 +43,11 @@ Result<uint32_t> FindContext(const vfio::Host& host, int fd) {
   return file.object;
 }
 
-// The context that owns the DMA of `group`; 0: none does.
-uint32_t OwnerOf(const vfio::HostState& host, uint32_t group) {
-  for (uint32_t i = 0; i < host.device_count; ++i) {
-    if (host.devices[i].group == group && host.devices[i].bound_slot != 0) {
-      return host.devices[i].context;
-    }
-  }
-  return 0;
-}
-
 // Whether the cdev may bind its device to `unit`. Needs the host's lock.
 Status CheckBind(const Cdev& cdev, uint32_t unit) {
   const vfio::DeviceState& device = StateOf(cdev);
   if (device.opens != 0) return Error{EINVAL, "the device is in use already"};
-  const uint32_t owner = OwnerOf(cdev.host.state(), device.group);
+  const uint32_t owner = cdev.host.ContextOfGroup(device.group);
   if (owner != 0 && owner != unit) {
     return Error{EBUSY, "another iommufd has a device of the group"};
   }
@@ -75,12 +67,10 @@ Status BindTo(const Cdev& cdev, uint32_t unit, uint32_t& id) {
   context.FindDevice(*made)->device = cdev.device;
   // The file's, until it ends.
   context.AddUser(*made);
-  ++state.bound_devices;
   vfio::DeviceState& device = StateOf(cdev);
   device.context = unit;
   device.device_object = *made;
   cdev.host.SetBoundSlot(cdev.device, cdev.slot);
-  ++cdev.host.state().groups[device.group].cdev_opens;
   id = *made;
   return {};
 }
@@ -171,14 +161,17 @@ void CloseCdev(vfio::Host& host, uint32_t device, uint32_t slot) {
     (void)context.Destroy(state.device_object);
   }
   host.SetBoundSlot(device, 0);
-  --host.state().groups[state.group].cdev_opens;
   host.platform().CloseBoundDevice(device);
-  --owner.bound_devices;
   EndContextIfUnused(host, owner);
 }
 
 void EndContextIfUnused(vfio::Host& host, ContextState& state) {
-  if (state.in_use == 0 || state.file_open != 0 || state.bound_devices != 0) return;
+  const uint32_t unit = host.arena().RefOf(&state).unit;
+  const std::span<const vfio::DeviceState> devices(host.state().devices, host.state().device_count);
+  const bool is_kept = std::any_of(devices.begin(), devices.end(), [unit](const auto& device) {
+    return device.bound_slot != 0 && device.context == unit;
+  });
+  if (state.in_use == 0 || state.file_open != 0 || is_kept) return;
   {
     Context context({host, state, state.slot});
     context.DestroyAll();

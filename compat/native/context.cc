@@ -9,14 +9,35 @@ namespace compat::native {
 using ioas::AddressSpace;
 using ioas::ArenaRef;
 
-// A table of objects is whole whoever dies; what a dead process was about to make or to destroy is
-// there or not.
+// A table of objects is whole whoever dies.
 Context::Context(const Caller& caller)
     : host_(caller.host),
       state_(caller.state),
       lock_(caller.state.mutex),
       is_open_(caller.slot == caller.state.slot),
-      arena_(caller.host.arena()) {}
+      arena_(caller.host.arena()) {
+  if (lock_.owner_died()) Repair();
+}
+
+void Context::Repair() {
+  const ObjectTable table = objects();
+  for (uint32_t id = table.Next(1); id != 0; id = table.Next(id + 1)) {
+    table.Find(id, ObjectKind::kAny)->users = 0;
+    const HwptState* const hwpt = FindHwpt(id);
+    // Its number is given up, its memory is not: the address space that it was of is gone.
+    if (hwpt != nullptr && FindIoas(hwpt->ioas) == nullptr) objects().Remove(id);
+  }
+  for (uint32_t id = table.Next(1); id != 0; id = table.Next(id + 1)) {
+    if (const HwptState* const hwpt = FindHwpt(id)) AddUser(hwpt->ioas);
+    DeviceObject* const device = FindDevice(id);
+    if (device == nullptr) continue;
+    if (FindHwpt(device->hwpt) == nullptr) device->hwpt = 0;
+    AddUser(id);  // its file's
+    if (device->hwpt == 0) continue;
+    AddUser(id);
+    AddUser(device->hwpt);
+  }
+}
 
 AddressSpace Context::SpaceOf(const IoasState& ioas) const {
   return {arena_, ioas.space, &host_.platform().backend()};

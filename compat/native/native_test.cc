@@ -11,6 +11,7 @@
 #include "compat/abi/iommufd.h"
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_numbers.h"
+#include "compat/native/context.h"
 #include "compat/soft/test_host.h"
 
 namespace compat::native {
@@ -250,6 +251,43 @@ TEST_F(NativeTest, AForkedChildSharesTheContext) {
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   EXPECT_EQ(Map(ioas, 0, kPage), -EEXIST);
+}
+
+// As a process leaves it that dies in the middle of an attachment: counts are wrong, and a page
+// table has lost its address space.
+TEST_F(NativeTest, AContextWhoseHolderDiedAgreesWithItselfAgain) {
+  const uint32_t ioas = NewIoas();
+  const int cdev = host_.OpenCdev(0);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  uint32_t table = ioas;
+  ASSERT_EQ(Attach(cdev, table), 0);
+  const uint32_t other = NewIoas();
+  uint32_t lost = other;
+  const int another = host_.OpenCdev(1);
+  uint32_t another_id = 0;
+  ASSERT_EQ(Bind(another, another_id), 0);
+  ASSERT_EQ(Attach(another, lost), 0);
+  const pid_t child = host_.Fork();
+  if (child == 0) {
+    ContextState& state = *host_.host().arena().Get(host_.host().state().contexts);
+    const Context context({host_.host(), state, state.slot});
+    context.AddUser(ioas);
+    context.DropUser(id);
+    context.objects().Remove(other);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  // The page table went with its address space, and the device is attached to nothing.
+  EXPECT_EQ(Destroy(lost), -ENOENT);
+  EXPECT_EQ(Detach(another), 0);
+  EXPECT_EQ(Destroy(id), -EBUSY);
+  EXPECT_EQ(Detach(cdev), 0);
+  EXPECT_EQ(Destroy(ioas), 0);
+  host_.Close(cdev);
+  host_.Close(another);
+  EXPECT_EQ(Destroy(id), -ENOENT);
 }
 
 }  // namespace

@@ -19,8 +19,7 @@ struct ContextState {
   // Guarded by the host's lock.
   ioas::ArenaRef<ContextState> next;  // the list of all contexts
   uint8_t in_use;                     // 0: free for reuse
-  uint8_t file_open;
-  uint32_t bound_devices;  // each keeps the context, whose file may have ended
+  uint8_t file_open;                  // devices that are bound to it keep it as well
 
   // Taken after the host's lock, and before those of address spaces. Guards the rest.
   ioas::RobustMutex mutex;

@@ -30,7 +30,7 @@ uint32_t FindOrAddGroup(vfio::HostState& state, uint32_t number) {
     if (state.groups[i].number == number) return i;
   }
   state.groups[state.group_count] = {
-      .number = number, .slot = 0, .device_opens = 0, .cdev_opens = 0, .container = {}, .turn = 0};
+      .number = number, .slot = 0, .device_opens = 0, .container = {}, .turn = 0};
   return state.group_count++;
 }
 

@@ -121,7 +121,7 @@ ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   if (!index.ok()) return index.error();
   GroupState& group = state_->groups[*index];
   const auto is_open = [&] {
-    return group.slot != 0 || group.device_opens != 0 || group.cdev_opens != 0;
+    return group.slot != 0 || group.device_opens != 0 || ContextOfGroup(*index) != 0;
   };
   // Its holder may have been killed.
   if (is_open()) EndLostFiles();
@@ -164,6 +164,13 @@ ioas::Result<int> Host::OpenCdev(uint32_t device, bool close_on_exec) {
   if (!file.ok()) return file.error();
   parts_.descriptors->OnNew(file->descriptor, file->slot);
   return file->descriptor;
+}
+
+uint32_t Host::ContextOfGroup(uint32_t index) const {
+  for (const DeviceState& device : std::span(state_->devices, state_->device_count)) {
+    if (device.group == index && device.bound_slot != 0) return device.context;
+  }
+  return 0;
 }
 
 ioas::Result<uint32_t> Host::DeviceOf(uint32_t slot) const {

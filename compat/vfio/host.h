@@ -132,6 +132,9 @@ class Host {
   uint32_t BoundSlotOf(uint32_t index) const {
     return std::atomic_ref(state_->devices[index].bound_slot).load(std::memory_order_acquire);
   }
+  // A context that has bound a device of group `index`, which cannot be opened then: its arena
+  // unit; 0: none has. Needs the host's lock.
+  uint32_t ContextOfGroup(uint32_t index) const;
   // The device that a descriptor of `slot` stands for: of a file that GET_DEVICE_FD made, or of a
   // cdev that has bound it. EINVAL for other files. Takes no lock.
   ioas::Result<uint32_t> DeviceOf(uint32_t slot) const;

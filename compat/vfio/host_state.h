@@ -49,7 +49,6 @@ struct GroupState {
   uint32_t number;        // as in /dev/vfio/NUMBER
   uint32_t slot;          // the file slot of its descriptor; 0: closed
   uint32_t device_opens;  // device files of its devices: each holds the group open
-  uint32_t cdev_opens;    // devices of it that cdev files have bound: it cannot be opened
   ioas::ArenaRef<ContainerState> container;
   int32_t turn;  // the order of a container's groups, lowest first: the kernel's group_list
 
