@@ -19,7 +19,7 @@ Context::Context(const Caller& caller)
   if (lock_.owner_died()) Repair();
 }
 
-void Context::Repair() {
+void Context::Repair() const {
   const ObjectTable table = objects();
   for (uint32_t id = table.Next(1); id != 0; id = table.Next(id + 1)) {
     table.Find(id, ObjectKind::kAny)->users = 0;

@@ -60,7 +60,7 @@ class Context {
  private:
   // Makes objects agree with each other after a death in the middle of a call: who uses whom is
   // counted anew, and what has lost the object that it belongs to is taken out.
-  void Repair();
+  void Repair() const;
   template <typename State>
   State* Find(uint32_t id, ObjectKind kind) const {
     const Object* const object = is_open_ ? objects().Find(id, kind) : nullptr;
