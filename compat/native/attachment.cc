@@ -71,7 +71,7 @@ void GiveUp(Context& context, uint32_t hwpt) {
 void AttachGroup(const Context& context, uint32_t group, uint32_t hwpt) {
   if (group >= kFirstMockDevice) return;
   const HwptState& table = *context.FindHwpt(hwpt);
-  context.host().platform().AttachGroup(group, context.FindIoas(table.ioas)->space);
+  context.host().platform().MoveGroup(group, context.FindIoas(table.ioas)->space);
 }
 
 // The device's first attachment.
@@ -180,7 +180,7 @@ void Detach(Context& context, uint32_t id) {
   const uint32_t group = GroupOf(context, device);
   device.hwpt = 0;
   if (group < kFirstMockDevice && TableOfGroup(context, group) == 0) {
-    context.host().platform().AttachGroup(group, {});
+    context.host().platform().MoveGroup(group, {});
   }
   ReleaseFor(context, id, hwpt);
   context.DropUser(hwpt);

@@ -48,7 +48,7 @@ class SoftPlatform final : public vfio::Platform {
 
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
-  void AttachGroup(uint32_t group, ioas::ArenaRef<ioas::AddressSpaceState> space) override {
+  void MoveGroup(uint32_t group, ioas::ArenaRef<ioas::AddressSpaceState> space) override {
     AttachDevices(uint64_t{1} << group, space);
   }
   ioas::IommuProperties PropertiesOf(uint32_t /*device*/) override { return backend_.properties(); }

@@ -100,7 +100,7 @@ class Platform {
   virtual ioas::Status Attach(uint64_t groups, const ContainerFile& container) = 0;
   // Attaches all devices of `group` to `space`; 0: their DMA is blocked. What of it is under way
   // ends before.
-  virtual void AttachGroup(uint32_t /*group*/, ioas::ArenaRef<ioas::AddressSpaceState> /*space*/) {}
+  virtual void MoveGroup(uint32_t /*group*/, ioas::ArenaRef<ioas::AddressSpaceState> /*space*/) {}
   // What the IOMMU behind `device` is like. Its ranges live as long as the platform.
   virtual ioas::IommuProperties PropertiesOf(uint32_t /*device*/) { return {}; }
   // Takes the devices of `groups` out of the container's address space: their DMA is blocked.
