@@ -32,8 +32,8 @@ int OpenIommufd(int flags);
 int OpenCdev(uint32_t device, int flags);
 
 // What `fd` shows itself as: "/dev/vfio/vfio", "/dev/vfio/GROUP", "/dev/vfio/noiommu-GROUP",
-// "/dev/iommu", "/dev/vfio/devices/vfioN" or "anon_inode:[vfio-device]", in `path` of `size` bytes. Returns false if `fd` is not one of the
-// library's.
+// "/dev/iommu", "/dev/vfio/devices/vfioN" or "anon_inode:[vfio-device]", in `path` of `size` bytes.
+// Returns false if `fd` is not one of the library's.
 bool DescriptorPath(int fd, char* path, size_t size);
 
 }  // namespace compat::preload
