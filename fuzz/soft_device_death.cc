@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "fuzz/soft_device_program.h"
 #include "ioas/soft/soft_backend.h"
 
@@ -51,7 +53,12 @@ void Program::DieIn(Call last_call) {
     _exit(0);
   }
   int status = -1;
-  FUZZ_REQUIRE(waitpid(child, &status, 0) == child && status == 0);
+  pid_t ended = -1;
+  // libFuzzer's clock interrupts.
+  do {
+    ended = waitpid(child, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  FUZZ_REQUIRE(ended == child && status == 0);
 }
 
 void Program::Die() {
