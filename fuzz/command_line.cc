@@ -26,10 +26,10 @@ namespace decode = compat::decode;
 namespace settings = compat::settings;
 
 constexpr const char* kVariables[] = {
-    settings::kBackendVariable,   settings::kDevicesVariable,  settings::kFaultsVariable,
-    settings::kContainerVariable, settings::kPlatformVariable, settings::kTce64StartVariable,
-    settings::kLogVariable,       settings::kLogFileVariable,  settings::kHostVariable,
-    settings::kControlVariable,   settings::kSummaryVariable,
+    settings::kBackendVariable,    settings::kDevicesVariable,   settings::kFaultsVariable,
+    settings::kIommuVariable,      settings::kContainerVariable, settings::kPlatformVariable,
+    settings::kTce64StartVariable, settings::kLogVariable,       settings::kLogFileVariable,
+    settings::kHostVariable,       settings::kControlVariable,   settings::kSummaryVariable,
 };
 
 std::vector<std::string> TakeWords(fuzz::Input& input) {

@@ -63,6 +63,8 @@ expect 0 '1 passed, 0 failed' fuzz/run good --minutes 1 --jobs 2
 expect 1 'bad failed after 7 executions, 11 edges' fuzz/run bad
 expect 1 "$TEST_TMPDIR/bin/fuzz/bad /found/crash-1" fuzz/run bad --corpus "$TEST_TMPDIR/corpus"
 expect 1 '1 passed, 1 failed' fuzz/run --all --jobs 2
+expect 0 '1 passed' fuzz/run good --corpus "$TEST_TMPDIR/corpus"
+expect 0 '2468 | 402 | 0 | 0 |' bash -c 'fuzz/run good --corpus "$0" >/dev/null; fuzz/run --figures --corpus "$0"' "$TEST_TMPDIR/corpus"
 expect 2 "no target 'worse', but these: good bad" fuzz/run worse
 expect 0 $'good\nbad' fuzz/run --list
 for command in 'fuzz/run good' 'fuzz/run --list' fuzz/coverage; do

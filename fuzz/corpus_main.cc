@@ -46,6 +46,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const char* folder : std::span(argv + 1, argc - 1)) {
+    // What LLVMFuzzerInitialize says is for libFuzzer.
+    if (*folder == '-') continue;
     const std::set<fs::path> files = FilesIn(folder);
     if (files.empty()) {
       std::fprintf(stderr, "%s holds no input\n", folder);

@@ -112,18 +112,26 @@ void DomainComparison::AddDomain() {
   int expected = DomainErrno(smallest, outside);
   backend_.left = input_.TakeBelow(4) == 0 ? input_.TakeBelow(4) : UINT32_MAX;
   if (expected == 0 && domains_.empty() && mappings_.size() > backend_.left) expected = EFAULT;
-  const ioas::Status added =
-      space_.AddDomain(owner, {.page_sizes = page_sizes, .apertures = apertures, .reserved = {}});
+  const auto state = *arena_.New<ioas::DomainState>();
+  const ioas::Status added = space_.AddDomain(
+      owner, {.page_sizes = page_sizes, .apertures = apertures, .reserved = {}}, state);
   backend_.left = UINT32_MAX;
   FUZZ_REQUIRE(added.error().code == expected);
-  if (expected != 0) return;
-  domains_.push_back({owner, smallest});
+  if (expected != 0) {
+    arena_.Delete(state);
+    return;
+  }
+  domains_.push_back({owner, smallest, state, std::nullopt});
   for (const IovaRange& range : outside) reserved_.push_back({range, owner});
 }
 
-void DomainComparison::RemoveDomain() {
-  const uint32_t owner = 10 + input_.TakeBelow(4);
+void DomainComparison::RemoveDomain() { Remove(10 + input_.TakeBelow(4)); }
+
+void DomainComparison::Remove(uint32_t owner) {
   space_.RemoveDomain(owner);
+  for (const Domain& domain : domains_) {
+    if (domain.owner == owner) arena_.Delete(domain.state);
+  }
   std::erase_if(domains_, [&](const Domain& domain) { return domain.owner == owner; });
   std::erase_if(reserved_, [&](const auto& each) { return each.owner == owner; });
 }
@@ -235,6 +243,7 @@ void DomainComparison::Unmap() {
       code = ENOENT;
     } else {
       expected += mapping.last - mapping.first + 1;
+      ForgetDirty({mapping.first, mapping.last});
       each = mappings_.erase(each);
     }
   }
@@ -296,6 +305,29 @@ void DomainComparison::FindRoom() {
   FUZZ_REQUIRE(found.ok() ? *found == *expected : found.error().code == ENOSPC);
 }
 
+void DomainComparison::Cut() {
+  uint64_t last = TakePlace();
+  last += input_.TakeBelow(2) * (kPage - 1);
+  std::optional<ioas::Mapping> left;
+  for (const auto& [first, mapping] : mappings_) {
+    if (first < last && last < mapping.last) left = mapping;
+  }
+  if (!left) return FUZZ_REQUIRE(space_.CutAt(last).ok());
+  ioas::Mapping right = *left;
+  left->last = last;
+  right.first = last + 1;
+  right.user_address += right.first - left->first;
+  const bool is_aligned = ((right.first | right.user_address) & (page_size() - 1)) == 0;
+  const bool is_refused = !is_aligned || (!domains_.empty() && !small_pages_only_);
+  FUZZ_REQUIRE(space_.CutAt(last).error().code == (is_refused ? EINVAL : 0));
+  if (is_refused) return;
+  // What the backend has is parts now.
+  for (auto* const held : {&mappings_, domains_.empty() ? &backend_.kept : &backend_.carried_out}) {
+    (*held)[left->first] = *left;
+    (*held)[right.first] = right;
+  }
+}
+
 void DomainComparison::RequireSame() const {
   ioas::AddressSpace space = space_;
   ioas::MappingIndex index = space.mappings();
@@ -334,8 +366,13 @@ void DomainComparison::Step() {
       Unmap();
       break;
     case 7:
-    case 8:
       FindRoom();
+      break;
+    case 8:
+      Dirty();
+      break;
+    case 9:
+      Cut();
       break;
     default:
       Map();

@@ -5,12 +5,14 @@
 #include <cerrno>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
 #include "fuzz/input.h"
 #include "ioas/address_space.h"
 #include "ioas/base/arena.h"
+#include "ioas/domain.h"
 
 namespace fuzz {
 
@@ -44,17 +46,20 @@ class KeepingBackend final : public ioas::Backend {
 struct Domain {
   uint32_t owner;
   uint64_t smallest_page;
+  ioas::ArenaRef<ioas::DomainState> state;
+  std::optional<std::set<uint64_t>> dirty;  // where pages begin that were written, while it tracks
 };
 
 class DomainComparison {
  public:
   explicit DomainComparison(Input& input)
       : input_(input),
-        arena_(*ioas::Arena::CreatePrivate(1 << 20)),
+        arena_(*ioas::Arena::CreatePrivate(1 << 29)),
         space_(arena_, *ioas::AddressSpace::CreateWithoutDomain(arena_), &backend_) {}
   ~DomainComparison() {
     (void)space_.UnmapAll();
     FUZZ_REQUIRE(backend_.kept.empty() && backend_.carried_out.empty());
+    while (!domains_.empty()) Remove(domains_.back().owner);
     space_.Destroy();
     FUZZ_REQUIRE(arena_.bytes_in_use() == 0);
     arena_.Unmap();
@@ -77,13 +82,21 @@ class DomainComparison {
   int DomainErrno(uint64_t smallest, std::span<const ioas::IovaRange> outside) const;
   void AddDomain();
   void RemoveDomain();
+  void Remove(uint32_t owner);
   void SetSmallPagesOnly();
   void Reserve();
   void Allow();
   void Map();
   int RoomErrno(uint64_t first, uint64_t length) const;
   int PiecesErrno(std::span<const ioas::Mapping> pieces) const;
+  void Cut();
   void Unmap();
+  // What devices write (domains_dirty.cc).
+  void Dirty();
+  void Write(Domain& domain);
+  void ReadDirty(Domain& domain, bool clear);
+  // Nothing is mapped in `range` any more.
+  void ForgetDirty(const ioas::IovaRange& range);
   void FindRoom();
   std::optional<uint64_t> RoomIn(const ioas::IovaRange& range, uint64_t length, uint64_t alignment,
                                  uint64_t offset) const;

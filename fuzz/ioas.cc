@@ -5,84 +5,45 @@
 // reported, each once.
 //
 // An input: what the IOMMU is like, and steps of one byte and their operands.
+#include <algorithm>
 #include <cerrno>
-#include <vector>
 
-#include "fuzz/input.h"
-#include "fuzz/ioas_backend.h"
+#include "fuzz/ioas_comparison.h"
 #include "fuzz/ioas_input.h"
-#include "fuzz/ioas_reference.h"
-#include "ioas/address_space.h"
-#include "ioas/base/arena.h"
 
 namespace fuzz {
-namespace {
 
 using ioas::kMaxWindows;
 using ioas::Mapping;
 
+namespace {
+
 constexpr uint32_t kMappingLimit = 12;
 constexpr size_t kArenaSize = 1 << 20;
 constexpr int kMaxSteps = 100;
-// A run's pages, so that looking at each of them stays cheap.
-constexpr uint32_t kMaxRun = 96;
 
-// One address space, its reference and its backend.
-class Comparison {
- public:
-  explicit Comparison(Input& input)
-      : input_(input),
-        arena_(*ioas::Arena::CreatePrivate(kArenaSize)),
-        space_(arena_, *ioas::AddressSpace::Create(arena_, {}, kMappingLimit), &backend_) {
-    reference_.mapping_limit = kMappingLimit;
-    SetProperties();
-  }
-  ~Comparison() {
-    // What was made is all there is: nothing stays behind.
-    for (uint32_t number = 0; number < kMaxWindows; ++number) RemoveWindow(number);
-    UnmapAll();
-    RequireSame();
-    Refill(false);
-    space_.Destroy();
-    FUZZ_REQUIRE(arena_.bytes_in_use() == bytes_before_);
-    arena_.Unmap();
-  }
-  Comparison(const Comparison&) = delete;
-  Comparison& operator=(const Comparison&) = delete;
+}  // namespace
 
-  // Takes one step, and compares everything.
-  void Step();
+IoasComparison::IoasComparison(Input& input)
+    : input_(input),
+      arena_(*ioas::Arena::CreatePrivate(kArenaSize)),
+      space_(arena_, *ioas::AddressSpace::Create(arena_, {}, kMappingLimit), &backend_) {
+  reference_.mapping_limit = kMappingLimit;
+  SetProperties();
+}
 
- private:
-  void SetProperties();
-  void Map();
-  void Unmap();
-  void UnmapAll();
-  void Reserve();
-  void AddWindow();
-  void RemoveWindow(uint32_t number);
-  void MapRun();
-  void UnmapRun();
-  void Ask();
-  void Refill(bool is_full);
-  // A window that is there, and a range of its pages; null if there is none.
-  ReferenceWindow* TakePages(uint32_t& number, IovaRange& iovas);
-  // Whether a call that the reference refuses with `expected` ended as it has to. The backend's
-  // refusal, and a full arena, come after everything else.
-  bool Agrees(const ioas::Status& status, int expected) const;
-  void RequireSame();
-  void RequireSameWindows();
+IoasComparison::~IoasComparison() {
+  // What was made is all there is: nothing stays behind.
+  for (uint32_t number = 0; number < kMaxWindows; ++number) RemoveWindow(number);
+  UnmapAll();
+  RequireSame();
+  Refill(false);
+  space_.Destroy();
+  FUZZ_REQUIRE(arena_.bytes_in_use() == bytes_before_);
+  arena_.Unmap();
+}
 
-  Input& input_;
-  RefusingBackend backend_;
-  ioas::Arena arena_;
-  size_t bytes_before_ = arena_.bytes_in_use();
-  ioas::AddressSpace space_;
-  ReferenceSpace reference_;
-  std::vector<std::pair<uint32_t, size_t>> filler_;
-};
-
-void Comparison::Step() {
+void IoasComparison::Step() {
   switch (input_.TakeBelow(16)) {
     case 0:
     case 1:
@@ -137,7 +98,7 @@ void Comparison::Step() {
   RequireSame();
 }
 
-bool Comparison::Agrees(const ioas::Status& status, int expected) const {
+bool IoasComparison::Agrees(const ioas::Status& status, int expected) const {
   const int code = status.error().code;
   if (expected != 0) {
     FUZZ_REQUIRE(code == expected);
@@ -149,7 +110,7 @@ bool Comparison::Agrees(const ioas::Status& status, int expected) const {
   return code == 0;
 }
 
-void Comparison::SetProperties() {
+void IoasComparison::SetProperties() {
   const ioas::IommuProperties iommu = TakeProperties(input_);
   space_.SetProperties(iommu);
   reference_.has_windows_anywhere = iommu.has_windows_anywhere;
@@ -160,7 +121,7 @@ void Comparison::SetProperties() {
   }
 }
 
-void Comparison::Map() {
+void IoasComparison::Map() {
   const IovaRange range = TakeRange(input_);
   const Mapping mapping = {.first = range.first,
                            .last = range.last,
@@ -173,7 +134,7 @@ void Comparison::Map() {
   ++reference_.maps;
 }
 
-void Comparison::Unmap() {
+void IoasComparison::Unmap() {
   if (reference_.mappings.empty()) return;
   auto chosen = reference_.mappings.begin();
   std::advance(chosen, input_.TakeBelow(static_cast<uint32_t>(reference_.mappings.size())));
@@ -182,7 +143,7 @@ void Comparison::Unmap() {
   ++reference_.unmaps;
 }
 
-void Comparison::UnmapAll() {
+void IoasComparison::UnmapAll() {
   backend_.RefuseNext(0);
   const uint64_t bytes = reference_.BytesMapped();
   FUZZ_REQUIRE(space_.UnmapAll() == bytes);
@@ -190,7 +151,7 @@ void Comparison::UnmapAll() {
   reference_.mappings.clear();
 }
 
-void Comparison::Reserve() {
+void IoasComparison::Reserve() {
   IovaRange range = TakeRange(input_);
   // Not only whole pages.
   range.first += input_.Take<uint8_t>();
@@ -205,104 +166,8 @@ void Comparison::Reserve() {
   if (expected == 0) reference_.reserved.push_back({range, owner});
 }
 
-void Comparison::AddWindow() {
-  const uint32_t number = input_.TakeBelow(kMaxWindows);
-  if (reference_.windows[number]) return;
-  const uint64_t first = TakePlace(input_);
-  const uint32_t page_shift = 12 + input_.TakeBelow(8);
-  uint64_t pages = 1 + uint64_t{input_.Take<uint8_t>()};
-  const uint32_t shift = input_.TakeBelow(45);
-  pages <<= shift;
-  const uint32_t process = input_.TakeBelow(8);
-  if (pages > uint64_t{1} << 52) return;
-  const int expected = reference_.AddWindowErrno(first, pages, page_shift);
-  const ioas::Status added = space_.AddWindow(number, first, pages, page_shift, process);
-  FUZZ_REQUIRE(added.error().code == expected);
-  if (expected != 0) return;
-  const uint64_t bytes = pages << page_shift;
-  reference_.windows[number] = {{first, first + (bytes - 1)}, page_shift, process, {}};
-}
-
-void Comparison::RemoveWindow(uint32_t number) {
-  auto& window = reference_.windows[number];
-  // A window goes whatever the backend says.
-  backend_.RefuseNext(0);
-  Gone gone(window ? window->page_shift : 12);
-  space_.RemoveWindow(number, gone);
-  if (!window) {
-    FUZZ_REQUIRE(gone.addresses.empty());
-    return;
-  }
-  reference_.unmaps += window->pages.size();
-  FUZZ_REQUIRE(gone.addresses == ReferenceSpace::TakePages(*window, window->range));
-  window.reset();
-}
-
-ReferenceWindow* Comparison::TakePages(uint32_t& number, IovaRange& iovas) {
-  number = input_.TakeBelow(kMaxWindows);
-  if (!reference_.windows[number]) number = 1 - number;
-  if (!reference_.windows[number]) return nullptr;
-  ReferenceWindow& window = *reference_.windows[number];
-  const uint64_t pages = ((window.range.last - window.range.first) >> window.page_shift) + 1;
-  // From its start, or up to its end.
-  uint64_t first = input_.Take<uint16_t>() % pages;
-  const uint64_t count = 1 + input_.TakeBelow(kMaxRun) % (pages - first);
-  if (input_.TakeBelow(2) != 0) first = pages - count;
-  iovas.first = window.range.first + (first << window.page_shift);
-  iovas.last = iovas.first + ((count << window.page_shift) - 1);
-  return &window;
-}
-
-void Comparison::MapRun() {
-  uint32_t number = 0;
-  IovaRange iovas{};
-  ReferenceWindow* const window = TakePages(number, iovas);
-  if (window == nullptr) return;
-  const ioas::PageRun run = {.iovas = iovas,
-                             .user_address = uint64_t{input_.Take<uint16_t>()} * kPage,
-                             .access = 1 + input_.TakeBelow(3),
-                             .pin = std::nullopt};
-  Gone gone(window->page_shift);
-  const int expected = reference_.MapRunErrno(*window, run);
-  const size_t calls_before = backend_.calls();
-  const ioas::Status mapped = space_.MapRun(number, run, gone);
-  if (!Agrees(mapped, expected)) {
-    // The backend's own refusals are two kinds; what came before it is neither.
-    const bool was_asked = backend_.calls() != calls_before;
-    const bool is_lost = was_asked && mapped.error().code != EFAULT;
-    std::vector<uint64_t> lost;
-    const size_t before = window->pages.size();
-    if (is_lost) lost = ReferenceSpace::TakePages(*window, iovas);
-    FUZZ_REQUIRE(gone.addresses == lost);
-    reference_.unmaps += before - window->pages.size();
-    return;
-  }
-  const size_t before = window->pages.size();
-  FUZZ_REQUIRE(gone.addresses == ReferenceSpace::TakePages(*window, iovas));
-  reference_.unmaps += before - window->pages.size();
-  for (uint64_t at = 0; at <= iovas.last - iovas.first; at += window->page_size()) {
-    window->pages[iovas.first + at] = {run.user_address + at, run.access};
-    ++reference_.maps;
-  }
-}
-
-void Comparison::UnmapRun() {
-  uint32_t number = 0;
-  IovaRange iovas{};
-  ReferenceWindow* const window = TakePages(number, iovas);
-  if (window == nullptr) return;
-  Gone gone(window->page_shift);
-  const size_t before = window->pages.size();
-  if (Agrees(space_.UnmapRun(number, iovas, gone), 0)) {
-    FUZZ_REQUIRE(gone.addresses == ReferenceSpace::TakePages(*window, iovas));
-  } else {
-    FUZZ_REQUIRE(gone.addresses.empty());
-  }
-  reference_.unmaps += before - window->pages.size();
-}
-
 // Fills the arena, so that nothing more can be allocated, or makes room again.
-void Comparison::Refill(bool is_full) {
+void IoasComparison::Refill(bool is_full) {
   for (const auto& [unit, size] : filler_) arena_.Free(unit, size);
   filler_.clear();
   if (!is_full) return;
@@ -314,7 +179,7 @@ void Comparison::Refill(bool is_full) {
 }
 
 // Questions that change nothing.
-void Comparison::Ask() {
+void IoasComparison::Ask() {
   const uint64_t place = TakePlace(input_);
   const uint64_t iova = place + input_.Take<uint8_t>();
   const uint32_t access = 1 + input_.TakeBelow(2);
@@ -336,6 +201,12 @@ void Comparison::Ask() {
     FUZZ_REQUIRE(found.error().code == (expected ? EACCES : ENOENT));
   }
 
+  const auto is_free = [this](const IovaRange& range) {
+    for (const auto& each : reference_.windows) {
+      if (each && each->range.Overlaps(range)) return false;
+    }
+    return reference_.IsUsable(range) && reference_.FindMapping(range) == nullptr;
+  };
   const uint64_t size = kPage << input_.TakeBelow(52);
   const ioas::Result<uint64_t> window = space_.FindPlace(size);
   if (window.ok()) {
@@ -348,9 +219,50 @@ void Comparison::Ask() {
     FUZZ_REQUIRE(window.error().code == ENOSPC);
     FUZZ_REQUIRE(!reference_.IsPlaceFor(TakePlace(input_) & -size, size));
   }
+  const ioas::RangeRequest request = {.size = size, .alignment = kPage, .lowest = iova};
+  const ioas::Result<IovaRange> range = space_.FindRange(request);
+  const auto largest = space_.FindLargestRange(request);
+  if (range.ok()) {
+    FUZZ_REQUIRE(range->first >= iova && range->first % kPage == 0);
+    FUZZ_REQUIRE(range->last - range->first == size - 1 && is_free(*range));
+  }
+  FUZZ_REQUIRE(range.ok() == (largest && largest->last - largest->first >= size - 1));
+  FUZZ_REQUIRE(!largest || is_free(*largest));
+  ListFree({iova, iova + (size - 1) < iova ? UINT64_MAX : iova + (size - 1)});
 }
 
-void Comparison::RequireSame() {
+// Of what is usable, all that is not mapped and no window's.
+void IoasComparison::ListFree(const IovaRange& limits) {
+  std::vector<IovaRange> taken;
+  for (const auto& [first, mapping] : reference_.mappings) taken.push_back({first, mapping.last});
+  for (const auto& each : reference_.windows) {
+    if (each) taken.push_back(each->range);
+  }
+  std::vector<IovaRange> free;
+  for (const IovaRange& usable : reference_.UsableRanges()) {
+    if (usable.Overlaps(limits)) {
+      free.push_back({std::max(usable.first, limits.first), std::min(usable.last, limits.last)});
+    }
+  }
+  for (const IovaRange& range : taken) {
+    std::vector<IovaRange> left;
+    for (const IovaRange& each : free) {
+      if (!each.Overlaps(range)) {
+        left.push_back(each);
+        continue;
+      }
+      if (each.first < range.first) left.push_back({each.first, range.first - 1});
+      if (each.last > range.last) left.push_back({range.last + 1, each.last});
+    }
+    free = left;
+  }
+  IovaRange found[64];
+  const size_t count = space_.FreeRanges(limits, found);
+  FUZZ_REQUIRE(count == std::min(free.size(), std::size(found) + 1));
+  FUZZ_REQUIRE(std::equal(free.begin(), free.begin() + std::min(count, std::size(found)), found));
+}
+
+void IoasComparison::RequireSame() {
   ioas::MappingIndex index = space_.mappings();
   FUZZ_REQUIRE(index.Validate() && index.size() == reference_.mappings.size());
   auto expected = reference_.mappings.begin();
@@ -372,28 +284,11 @@ void Comparison::RequireSame() {
   FUZZ_REQUIRE(space_.state().is_changing == 0);
 }
 
-void Comparison::RequireSameWindows() {
-  for (uint32_t number = 0; number < kMaxWindows; ++number) {
-    const auto& window = reference_.windows[number];
-    FUZZ_REQUIRE(space_.HasWindow(number) == window.has_value());
-    if (!window) continue;
-    FUZZ_REQUIRE(space_.window(number).range == window->range);
-    FUZZ_REQUIRE(space_.window(number).table.mapped == window->pages.size());
-    for (uint64_t iova = window->range.first;;) {
-      const auto run = space_.FindRun(number, iova, window->range.last);
-      FUZZ_REQUIRE(run == ReferenceSpace::FindRun(*window, iova, window->range.last));
-      if (!run || run->last == UINT64_MAX) break;
-      iova = run->last + 1;
-    }
-  }
-}
-
-}  // namespace
 }  // namespace fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
-  fuzz::Comparison comparison(input);
+  fuzz::IoasComparison comparison(input);
   for (int step = 0; step < fuzz::kMaxSteps && !input.empty(); ++step) comparison.Step();
   return 0;
 }

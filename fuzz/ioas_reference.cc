@@ -71,6 +71,7 @@ bool ReferenceSpace::IsPlaceFor(uint64_t first, uint64_t size) const {
   for (const auto& window : windows) {
     if (window && window->range.first <= last && first <= window->range.last) return false;
   }
+  if (FindMapping({first, last}) != nullptr) return false;
   if (has_windows_anywhere) return true;
   const std::vector<IovaRange> usable = UsableRanges();
   const int index = IndexOf(usable, first);
@@ -144,9 +145,9 @@ int ReferenceSpace::MapRunErrno(const ReferenceWindow& window, const ioas::PageR
 
 int ReferenceSpace::AddWindowErrno(uint64_t first, uint64_t pages, uint32_t page_shift) const {
   const auto bytes = static_cast<unsigned __int128>(pages) << page_shift;
-  if (page_shift < 12 || first + bytes > static_cast<unsigned __int128>(UINT64_MAX) + 1) {
-    return EINVAL;
-  }
+  constexpr unsigned __int128 kLargest = UINT64_MAX;
+  // A window's size is a number of 64 bits: no window is all of the address space.
+  if (page_shift < 12 || bytes > kLargest || first + bytes > kLargest + 1) return EINVAL;
   const IovaRange range = {first, first + static_cast<uint64_t>(bytes - 1)};
   for (const auto& window : windows) {
     if (window && window->range.Overlaps(range)) return ENOSPC;

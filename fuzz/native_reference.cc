@@ -5,13 +5,6 @@
 #include <utility>
 
 namespace fuzz {
-namespace {
-
-constexpr uint64_t kPage = 4096;
-constexpr ReferenceRange kInterrupts = {0xfee00000, 0xfeefffff};
-constexpr ReferenceRange kBeyond = {0x8000000000, UINT64_MAX};
-
-}  // namespace
 
 ReferenceObject* NativeReference::Find(uint32_t id, ReferenceKind kind) {
   const auto found = objects_.find(id);
@@ -33,13 +26,17 @@ uint32_t NativeReference::Users(uint32_t id) const {
   uint32_t users = 0;
   for (const auto& [other, object] : objects_) {
     if (object.kind == ReferenceKind::kHwpt && object.ioas == id) ++users;
+    if (object.parent == id) ++users;
     if (object.kind == ReferenceKind::kDevice && (object.hwpt == id || other == id)) ++users;
+    for (const auto& [pasid, hwpt] : object.pasids) {
+      if (hwpt == id) ++users;
+    }
   }
   return users;
 }
 
 long NativeReference::Destroy(uint32_t id) {
-  if (objects_.count(id) == 0) return -ENOENT;
+  if (objects_.count(id) == 0 || Find(id, ReferenceKind::kTombstone) != nullptr) return -ENOENT;
   if (Users(id) != 0) return -EBUSY;
   objects_.erase(id);
   return 0;
@@ -71,9 +68,10 @@ bool NativeReference::IsUsable(uint32_t ioas, const ReferenceRange& range) const
   return true;
 }
 
-bool NativeReference::IsThere(const ReferenceMapping& mapping, uint64_t first) const {
-  return mapping.address >= memory_.first &&
-         mapping.address + (mapping.last - first) <= memory_.last;
+long NativeReference::Missing(const ReferenceMapping& mapping, uint64_t first) const {
+  const uint64_t last = mapping.address + (mapping.last - first);
+  if (mapping.address >= kFile) return last < kFile + kFileSize ? 0 : -EINVAL;
+  return mapping.address >= memory_.first && last <= memory_.last ? 0 : -EFAULT;
 }
 
 // Pieces are by where they begin in the whole, with `last` likewise.
@@ -96,7 +94,8 @@ long NativeReference::Place(uint32_t ioas, uint64_t iova,
     if (has_domain && piece.address % kPage != 0) return -EINVAL;
   }
   for (const auto& [offset, piece] : pieces) {
-    if (has_domain && !IsThere(piece, offset)) return -EFAULT;
+    const long missing = has_domain ? Missing(piece, offset) : 0;
+    if (missing != 0) return missing;
   }
   for (const auto& [offset, piece] : pieces) {
     mappings[iova + offset] = {iova + piece.last, piece.address, piece.may_permit_writing};

@@ -144,8 +144,8 @@ void Driver::Transfer() {
   const uint32_t blocks = 1 + input_.TakeBelow(kMaximumTransfer / kBlock + 12);
   command.cdw12 = blocks - 1;
   if (input_.TakeBelow(4) == 0) command.prp2 = PutList();
-  const auto transfer = TransferOf(memory_, command.prp1, command.prp2, blocks * kBlock);
-  if (transfer && !IsHarmless(*transfer, is_read)) return;
+  const NvmeTransfer transfer = TransferOf(memory_, command.prp1, command.prp2, blocks * kBlock);
+  if (!IsHarmless(transfer, is_read)) return;
   if (is_damaged_) {
     FUZZ_REQUIRE(Do(1, command));
     return;
@@ -154,12 +154,12 @@ void Driver::Transfer() {
   std::vector<std::byte> disk = image_.Contents();
   const auto completion = Do(1, command);
   FUZZ_REQUIRE(completion);
-  CheckTransfer(command, transfer ? &*transfer : nullptr, std::move(memory), std::move(disk),
+  CheckTransfer(command, transfer, std::move(memory), std::move(disk),
                 static_cast<CommandStatus>(completion->status >> 1));
 }
 
 // `memory` and `disk` as they were before.
-void Driver::CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* transfer,
+void Driver::CheckTransfer(const SubmissionEntry& command, const NvmeTransfer& transfer,
                            std::vector<std::byte> memory, std::vector<std::byte> disk,
                            CommandStatus status) {
   const uint64_t offset = command.cdw10 * kBlock;
@@ -172,7 +172,7 @@ void Driver::CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* t
     FUZZ_REQUIRE(status == CommandStatus::kInvalidField && disk == image_.Contents());
     return;
   }
-  if (transfer == nullptr) {
+  if (!transfer.is_whole) {
     FUZZ_REQUIRE(status == CommandStatus::kPrpOffsetInvalid ||
                  status == CommandStatus::kDataTransferError);
     return;
@@ -180,7 +180,7 @@ void Driver::CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* t
   FUZZ_REQUIRE(status == CommandStatus::kSuccess);
   const bool is_read = command.opcode == static_cast<uint8_t>(IoOpcode::kRead);
   std::byte* at = disk.data() + offset;
-  for (const NvmePiece& piece : transfer->pieces) {
+  for (const NvmePiece& piece : transfer.pieces) {
     std::byte* const there = memory.data() + (piece.iova - NvmeMemory::kFirst);
     std::memcpy(is_read ? there : at, is_read ? at : there, piece.length);
     at += piece.length;

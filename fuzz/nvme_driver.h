@@ -102,7 +102,7 @@ class Driver {
   uint32_t CountCompletions();
   // Whether a transfer would change what this driver and its checks rest on.
   static bool IsHarmless(const NvmeTransfer& transfer, bool is_read);
-  void CheckTransfer(const SubmissionEntry& command, const NvmeTransfer* transfer,
+  void CheckTransfer(const SubmissionEntry& command, const NvmeTransfer& transfer,
                      std::vector<std::byte> memory, std::vector<std::byte> disk,
                      CommandStatus status);
 

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <vector>
 
 #include "fuzz/input.h"
@@ -97,34 +96,36 @@ struct NvmePiece {
 struct NvmeTransfer {
   std::vector<NvmePiece> pieces;
   std::vector<NvmePiece> lists;  // memory that said where the pieces are
+  // Otherwise an entry after these pieces has an offset that it may not have, or a list or a page
+  // is not mapped. Data may have gone to the pieces before it by then.
+  bool is_whole = false;
 };
 
 // The memory of `length` bytes that a command names (NVM Express 1.4, 4.3), with pages of 4096
-// bytes. Nothing if an entry has an offset that it may not have, or lists or pages are not mapped.
-inline std::optional<NvmeTransfer> TransferOf(NvmeMemory& memory, uint64_t prp1, uint64_t prp2,
-                                              uint64_t length) {
+// bytes.
+inline NvmeTransfer TransferOf(NvmeMemory& memory, uint64_t prp1, uint64_t prp2, uint64_t length) {
   NvmeTransfer transfer;
   const auto add = [&](uint64_t iova, uint64_t bytes) {
     if (!memory.Holds(iova, bytes)) return false;
     transfer.pieces.push_back({iova, static_cast<uint32_t>(bytes)});
     length -= bytes;
+    transfer.is_whole = length == 0;
     return true;
   };
-  if (prp1 % 4 != 0) return std::nullopt;
-  if (!add(prp1, std::min(length, kNvmePage - prp1 % kNvmePage))) return std::nullopt;
-  if (length == 0) return transfer;
+  if (prp1 % 4 != 0) return transfer;
+  if (!add(prp1, std::min(length, kNvmePage - prp1 % kNvmePage)) || length == 0) return transfer;
   if (length <= kNvmePage) {
-    if (prp2 % kNvmePage != 0 || !add(prp2, length)) return std::nullopt;
+    if (prp2 % kNvmePage == 0) add(prp2, length);
     return transfer;
   }
   for (uint64_t place = prp2; length != 0;) {
-    if (place % 8 != 0 || !memory.Holds(place, 8)) return std::nullopt;
+    if (place % 8 != 0 || !memory.Holds(place, 8)) break;
     transfer.lists.push_back({place, 8});
     const auto entry = memory.Load<uint64_t>(place);
-    if (entry % kNvmePage != 0) return std::nullopt;
+    if (entry % kNvmePage != 0) break;
     // What stands at the end of a page leads on to the next list, unless it is the last entry.
     const bool is_chain = (place + 8) % kNvmePage == 0 && length > kNvmePage;
-    if (!is_chain && !add(entry, std::min(length, kNvmePage))) return std::nullopt;
+    if (!is_chain && !add(entry, std::min(length, kNvmePage))) break;
     place = is_chain ? entry : place + 8;
   }
   return transfer;

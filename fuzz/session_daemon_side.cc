@@ -220,8 +220,12 @@ void AskForActs(uint32_t question, daemon::Session& session) {
       return CheckStatus(daemon::GetCounters(session).status());
     case 10:
       return CheckStatus(daemon::ClearFaults(session).status());
-    default:
+    case 11:
       return CheckStatus(daemon::InjectFaults(session, {}));
+    case 12:
+      return CheckStatus(daemon::ListIoases(session).status());
+    default:
+      return CheckStatus(daemon::FindRange(session, {1, 0, 1, 0, 0, UINT64_MAX}).status());
   }
 }
 
@@ -247,7 +251,7 @@ std::shared_ptr<daemon::Session> Await(uint64_t id, int socket) {
 void FuzzDaemonSide(Input& input) {
   daemon::TestServer& server = Server();
   std::vector<uint32_t> questions(1 + input.TakeBelow(kMaxQuestions));
-  for (uint32_t& question : questions) question = input.TakeBelow(12);
+  for (uint32_t& question : questions) question = input.TakeBelow(14);
   const int socket = Connect(server.path());
   Liar liar(socket, input);
   liar.SayHello();

@@ -30,6 +30,8 @@ inline constexpr size_t kRequestBodies[] = {
     0,
     sizeof(compat::session::InjectFaults),
     sizeof(compat::session::Dirty),
+    sizeof(compat::session::FindRange),
+    sizeof(compat::session::ListContainers),
 };
 
 // A message with a right header.

@@ -72,6 +72,8 @@ void CheckAnswerBody(Kind kind, std::span<const std::byte> packet) {
   switch (kind) {
     case Kind::kListContainers:
       return CheckElements<session::ContainerList, session::ContainerInfo>(packet);
+    case Kind::kListIoases:
+      return CheckElements<session::ContainerList, session::IoasInfo>(packet);
     case Kind::kListGroups:
       return CheckElements<session::GroupList, session::GroupInfo>(packet);
     case Kind::kGetAddressSpace:
@@ -83,6 +85,8 @@ void CheckAnswerBody(Kind kind, std::span<const std::byte> packet) {
     case Kind::kListFaults:
       FUZZ_REQUIRE(tools::daemon::IsRight(*session::BodyOf<session::FaultList>(packet)));
       return CheckElements<session::FaultList, session::FaultInfo>(packet);
+    case Kind::kFindRange:
+      return CheckElements<session::FoundRange, session::IovaLimits>(packet);
     case Kind::kTranslate:
       return CheckBody<session::Translated>(packet);
     case Kind::kAct:
@@ -163,9 +167,22 @@ void RequireWhole(SessionPacket packet) {
 
 // Whether a request's range ends before it begins.
 bool IsReversed(std::span<const std::byte> packet) {
-  if (static_cast<Kind>(session::CheckMessage(packet)->kind) != Kind::kListMappings) return false;
-  const auto* const request = session::BodyOf<session::ListMappings>(packet);
-  return request != nullptr && request->first > request->last;
+  const auto kind = static_cast<Kind>(session::CheckMessage(packet)->kind);
+  if (kind == Kind::kFindRange) {
+    const auto* const find = session::BodyOf<session::FindRange>(packet);
+    return find != nullptr && find->lowest > find->highest;
+  }
+  const auto* const list = session::BodyOf<session::ListMappings>(packet);
+  return kind == Kind::kListMappings && list != nullptr && list->first > list->last;
+}
+
+// What was found for a request that was carried out is what it asked for.
+void CheckFoundRange(std::span<const std::byte> request, std::span<const std::byte> answer) {
+  if (static_cast<Kind>(session::CheckMessage(request)->kind) != Kind::kFindRange) return;
+  const auto& found = *session::BodyOf<session::FoundRange>(answer);
+  FUZZ_REQUIRE(tools::daemon::IsAnswerTo(
+      *session::BodyOf<session::FindRange>(request), found,
+      session::ArrayOf<session::FoundRange, session::IovaLimits>(answer, found.count)));
 }
 
 class Program {
@@ -355,6 +372,7 @@ void Program::Request(bool is_anything) {
   FUZZ_REQUIRE(is_anything || answer.empty() == HasTooManyRanges(packet));
   const bool is_carried_out = !answer.empty() && session::CheckMessage(answer)->error == 0;
   FUZZ_REQUIRE(!is_carried_out || !IsReversed(packet));
+  if (is_carried_out) CheckFoundRange(packet, answer);
   if (!is_carried_out || !MayChange(static_cast<Kind>(header->kind), packet)) {
     FUZZ_REQUIRE(State() == before);
   }

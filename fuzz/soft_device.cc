@@ -107,10 +107,10 @@ void Program::Map() {
   const uint32_t owner = input_.TakeBelow(4) == 3 ? kPeer : 0;
   const uint64_t address = around_.base() + page * kDevicePage;
   const uint64_t last = iova + pages * kDevicePage - 1;
-  int expected = 0;
+  int expected = owner == kPeer && reference_.peer_is_gone ? EFAULT : 0;
   const uint64_t reserved = kFirstIova + kReservedPage * kDevicePage;
   for (uint64_t i = 0; i < pages; ++i) {
-    if (reference_.hole == address + i * kDevicePage) expected = EFAULT;
+    if (owner == 0 && reference_.hole == address + i * kDevicePage) expected = EFAULT;
   }
   if (last >= reserved) expected = EINVAL;
   for (uint64_t i = 0; i < pages; ++i) {

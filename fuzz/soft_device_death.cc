@@ -1,12 +1,12 @@
 // Another process dies while it changes what the device reaches, and what strangers pass as a
 // host's file.
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "fuzz/soft_device_program.h"
+#include "fuzz/system.h"
 #include "ioas/soft/soft_backend.h"
 
 namespace fuzz {
@@ -52,13 +52,7 @@ void Program::DieIn(Call last_call) {
     last_call(space);
     _exit(0);
   }
-  int status = -1;
-  pid_t ended = -1;
-  // libFuzzer's clock interrupts.
-  do {
-    ended = waitpid(child, &status, 0);
-  } while (ended < 0 && errno == EINTR);
-  FUZZ_REQUIRE(ended == child && status == 0);
+  FUZZ_REQUIRE(StatusOf(child) == 0);
 }
 
 void Program::Die() {

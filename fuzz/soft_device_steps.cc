@@ -116,7 +116,7 @@ void Program::Refuse() {
 void Program::Attach() {
   reference_.is_attached = input_.TakeBelow(3) != 0;
   if (reference_.is_attached) {
-    host_.device().Attach(host_.space());
+    host_.device().Attach({host_.space(), {}});
   } else {
     host_.device().Block();
   }

@@ -77,7 +77,7 @@ DeviceHost::DeviceHost() : fd_(memfd_create("arena", MFD_CLOEXEC)) {
   FUZZ_REQUIRE(*SoftDevice::Open(arena_, device_state_, &CommandModel::Make) == device_);
   device_->Close();
   device_->Reset();
-  device_->Attach(space_);
+  device_->Attach({space_, {}});
 }
 
 DeviceHost::~DeviceHost() {

@@ -71,6 +71,28 @@ void AddressSpace::SetProperties(const IommuProperties& iommu) {
   FindUnreserved();
 }
 
+bool AddressSpace::Fits(const IommuProperties& iommu) {
+  const auto is_reachable = [&iommu](const IovaRange& range) {
+    return std::any_of(iommu.apertures.begin(), iommu.apertures.end(),
+                       [&](const IovaRange& aperture) { return aperture.Contains(range); }) &&
+           std::none_of(iommu.reserved.begin(), iommu.reserved.end(),
+                        [&](const IovaRange& reserved) { return reserved.Overlaps(range); });
+  };
+  MappingIndex index = mappings();
+  for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
+       mapping = index.Next(mapping->first)) {
+    if (!is_reachable({mapping->first, mapping->last})) return false;
+  }
+  for (uint32_t number = 0; number < kMaxWindows; ++number) {
+    if (!HasWindow(number) || iommu.has_windows_anywhere) continue;
+    const IovaRange& window = state_->window[number].range;
+    if (!is_reachable({window.first, window.first}) || !is_reachable({window.last, window.last})) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void AddressSpace::FindUnreserved() {
   uint32_t count = state_->aperture_count;
   std::copy_n(state_->apertures, count, state_->unreserved);
@@ -94,6 +116,7 @@ void AddressSpace::Recover() {
     ForgetPages(lost);
   }
   DestroyRemovedWindows();
+  MarkAllDirty();
   FindUnreserved();
   state_->statistics.bytes_mapped = BytesMapped();
   state_->is_changing = 0;
@@ -153,6 +176,7 @@ Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapp
   mappings().EraseAt(place);
   ++state_->statistics.unmaps;
   state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;
+  ReleaseDirtyPages({mapping.first, mapping.last});
   return {};
 }
 
@@ -170,6 +194,7 @@ uint64_t AddressSpace::UnmapAll() {
   state_->statistics.unmaps += index.size();
   state_->statistics.bytes_mapped = 0;
   index.Clear();
+  ClearDirtyPages();
   return bytes;
 }
 
@@ -183,7 +208,7 @@ Result<Translation> AddressSpace::Translate(uint64_t iova, uint32_t access) {
     return Error{EACCES, "the mapping does not permit the access"};
   }
   return Translation{mapping->user_address + (iova - mapping->first), mapping->last - iova + 1,
-                     mapping->owner};
+                     mapping->owner, iova};
 }
 
 uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {

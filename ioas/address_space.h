@@ -24,6 +24,9 @@
 
 namespace ioas {
 
+class DirtyPageSink;  // dirty_pages.h
+struct DomainState;   // domain.h
+
 inline constexpr uint32_t kMaxApertures = 64;
 inline constexpr uint32_t kMaxReservedRanges = 128;
 inline constexpr uint32_t kMaxLimitRanges = 16;
@@ -40,6 +43,14 @@ struct MappingLimits {
   IovaRange ranges[kMaxLimitRanges];  // where they may lie; ascending, and none touches the next
 };
 
+// A range that somebody is going to need.
+struct RangeRequest {
+  uint64_t size;                  // bytes
+  uint64_t alignment = 1;         // of its first address: a power of two
+  uint64_t lowest = 0;            // the first address is not below
+  uint64_t highest = UINT64_MAX;  // the last one not above
+};
+
 // A range that no mapping may touch, and who needs it so.
 struct ReservedRange {
   IovaRange range;
@@ -49,8 +60,9 @@ inline constexpr uint32_t kIommuOwner = ~0u;
 
 // A page table of an IOMMU that holds what is mapped.
 struct AddressSpaceDomain {
-  uint64_t page_sizes;  // as in IommuProperties
-  uint32_t owner;       // whose it is: no other domain's, nor that of a reserved range
+  uint64_t page_sizes;          // as in IommuProperties
+  uint32_t owner;               // whose it is: no other domain's, nor that of a reserved range
+  ArenaRef<DomainState> state;  // 0: it has none
 };
 inline constexpr uint32_t kMaxDomains = 64;
 
@@ -116,6 +128,7 @@ struct Translation {
   uint64_t user_address;
   uint64_t contiguous;  // bytes from there that the same mapping covers, at least 1
   uint32_t process;     // whose memory it is: an index in the ProcessTable
+  uint64_t iova;        // the address in the address space, of which this is the translation
 };
 
 class AddressSpace {
@@ -163,6 +176,8 @@ class AddressSpace {
   void Configure(const IommuProperties& iommu, uint32_t mapping_limit);
   // Takes over the properties of `iommu`, which changed with the devices. Mappings stay.
   void SetProperties(const IommuProperties& iommu);
+  // Whether all that is mapped, and the ends of all windows, would be in reach of `iommu`.
+  bool Fits(const IommuProperties& iommu);
 
   // What is mapped already stays, whatever it exceeds. Configure changes nothing about it.
   void SetLimits(const MappingLimits& limits);
@@ -203,7 +218,8 @@ class AddressSpace {
   // device. With the first domain all mappings are carried out. EINVAL if its smallest page exceeds
   // 4096, EADDRINUSE if mappings are not aligned or lie outside its apertures, or a range that
   // Allow was given does, ENOMEM for too many, and as Backend::Map fails. Then nothing has changed.
-  Status AddDomain(uint32_t owner, const IommuProperties& iommu);
+  // `state` is what goes beyond that, if anything does; it stays until RemoveDomain.
+  Status AddDomain(uint32_t owner, const IommuProperties& iommu, ArenaRef<DomainState> state = {});
   // Removes the domain of `owner`, and what is reserved for it.
   void RemoveDomain(uint32_t owner);
   // Has domains use the smallest pages only, so that mappings can be cut, or all. EINVAL if domains
@@ -235,16 +251,44 @@ class AddressSpace {
   // inside as a whole.
   Status UnmapWhole(const IovaRange& range, uint64_t& bytes);
 
+  // --- What devices write through a domain (dirty_tracking.cc) ---
+  //
+  // Pages are of the domain's smallest size. Source: iopt_set_dirty_tracking and
+  // __iommu_read_and_clear_dirty in drivers/iommu/iommufd/io_pagetable.c.
+
+  // Begins to record what is written, with nothing written so far, or ends it. Meanwhile mapping
+  // takes memory for the record. ENOMEM, and it does not begin.
+  Status TrackDirtyPages(ArenaRef<DomainState> domain, bool enable);
+  // A device wrote to `range`, which is mapped.
+  void MarkDirty(ArenaRef<DomainState> domain, const IovaRange& range);
+  // Tells `sink` what of `range` was written, as far as mappings follow each other from its
+  // beginning on, and forgets it if `clear`. Nothing while it is not recorded. After the death of a
+  // process with the lock, what devices may write counts as written.
+  void ReadDirtyPages(ArenaRef<DomainState> domain, const IovaRange& range, bool clear,
+                      DirtyPageSink& sink);
+
+  // --- What is free (free_ranges.cc) ---
+
+  // The lowest range that is as asked for, inside one usable range, without mappings and windows.
+  // EINVAL for no size or an alignment that is no power of two, ENOSPC if there is none.
+  Result<IovaRange> FindRange(const RangeRequest& request);
+  // The largest that there is whatever request.size, which is at least 1; the lowest of several.
+  // Nothing if there is none, or the request is not right.
+  std::optional<IovaRange> FindLargestRange(const RangeRequest& request);
+  // All that is free inside `limits`, whatever its alignment: writes as many ranges to `ranges`,
+  // ascending, as fit. Returns how many, and one more if there are others.
+  size_t FreeRanges(const IovaRange& limits, std::span<IovaRange> ranges);
+
   // --- Windows: `number` is below kMaxWindows ---
 
   // The lowest place for a window of `size` bytes, a power of two, that is a multiple of its size,
   // in a usable range and free of other windows. ENOSPC if there is none.
-  Result<uint64_t> FindPlace(uint64_t size) const;
+  Result<uint64_t> FindPlace(uint64_t size);
   // Makes window `number`, which is not there, from `first` on, of `pages` pages (at least 1) of
   // 1 << `page_shift` bytes (at least 4096), with memory of `process` to come. Takes hardly any
   // memory. It may have holes, ranges that are not usable, where MapRun maps nothing. EINVAL if
-  // pages are smaller than the IOMMU's, or the window wraps, ENOSPC if it meets another window or
-  // its ends are not usable.
+  // pages are smaller than the IOMMU's, or the window wraps or is all 1 << 64 bytes, ENOSPC if it
+  // meets another window or its ends are not usable.
   Status AddWindow(uint32_t number, uint64_t first, uint64_t pages, uint32_t page_shift,
                    uint32_t process);
   // Removes window `number`, if it is there, with all that it maps; `gone` is told of that.
@@ -295,9 +339,24 @@ class AddressSpace {
   Status CarryOutAll();
   void UndoAll();
   void FindPageSizes();
+  // The parts of that about what devices write: `range` is about to be mapped (ENOMEM: nothing has
+  // changed), it is not mapped any more, nothing is, and nobody knows what was written.
+  Status ReserveDirtyPages(const IovaRange& range);
+  void ReleaseDirtyPages(const IovaRange& range);
+  void ClearDirtyPages();
+  void MarkAllDirty();
+  template <typename Visit>
+  void ForEachTrackingDomain(Visit visit);
   // Carries `mapping` out, or only keeps it, and undoes that.
   Status CarryOut(const Mapping& mapping);
   Status Undo(const Mapping& mapping);
+  // The lowest mapping or window that meets `range`.
+  std::optional<IovaRange> FindTaken(const IovaRange& range);
+  // Calls `visit` with each gap that `request` could lie in, from its first aligned address on, as
+  // far as `reachable`, until it returns true.
+  template <typename Visit>
+  void ForEachGap(std::span<const IovaRange> reachable, const RangeRequest& request, Visit visit);
+  Result<IovaRange> FindRangeIn(std::span<const IovaRange> reachable, const RangeRequest& request);
   // The lowest free place in `range` that is a multiple of `alignment`, with `offset` beside.
   std::optional<uint64_t> FindRoomIn(IovaRange range, uint64_t length, uint64_t alignment,
                                      uint64_t offset);

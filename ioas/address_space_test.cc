@@ -147,6 +147,23 @@ TEST_F(AddressSpaceTest, ReservedRangesBelongToTheirOwners) {
   EXPECT_EQ(MapError(0x20000, 0x20fff), EINVAL);
 }
 
+TEST_F(AddressSpaceTest, WhatIsMappedFitsAnIommuThatReachesAllOfIt) {
+  const IovaRange usable = space_.state().unreserved[0];
+  ASSERT_TRUE(
+      space_.Map({.first = usable.first, .last = usable.first + 0x1fff, .flags = kAccessRead})
+          .ok());
+  const auto fits = [this](std::vector<IovaRange> apertures, std::vector<IovaRange> reserved) {
+    return space_.Fits({.page_sizes = 4096, .apertures = apertures, .reserved = reserved});
+  };
+  const uint64_t last = usable.first + 0x1fff;
+  EXPECT_TRUE(fits({{usable.first, last}}, {}));
+  EXPECT_FALSE(fits({{usable.first, last - 1}}, {}));
+  EXPECT_FALSE(fits({{usable.first, usable.first + 0xfff}, {usable.first + 0x1000, last}}, {}));
+  EXPECT_FALSE(fits({}, {}));
+  EXPECT_TRUE(fits({{0, UINT64_MAX}}, {{last + 1, last + 0x1000}}));
+  EXPECT_FALSE(fits({{0, UINT64_MAX}}, {{last, last}}));
+}
+
 TEST_F(AddressSpaceTest, ReservedRangesAreLimited) {
   uint32_t made = 0;
   while (space_.Reserve({0x10000 * uint64_t{made}, 0x10000 * uint64_t{made} + 0xfff}, 1).ok()) {

@@ -23,26 +23,6 @@ std::optional<uint32_t> AddressSpace::FindWindow(uint64_t iova) const {
   return std::nullopt;
 }
 
-Result<uint64_t> AddressSpace::FindPlace(uint64_t size) const {
-  IovaRange ranges[kMaxUsableRanges] = {{0, UINT64_MAX}};
-  const uint32_t count = state_->has_windows_anywhere != 0 ? 1 : UsableRanges(ranges);
-  for (const IovaRange& usable : std::span(ranges, count)) {
-    uint64_t first = (usable.first + (size - 1)) & -size;
-    while (first >= usable.first && first <= usable.last && usable.last - first >= size - 1) {
-      const IovaRange place = {first, first + (size - 1)};
-      std::optional<uint64_t> taken_up_to;
-      for (uint32_t number = 0; number < kMaxWindows; ++number) {
-        const IovaRange& other = state_->window[number].range;
-        if (HasWindow(number) && other.Overlaps(place)) taken_up_to = other.last | (size - 1);
-      }
-      if (!taken_up_to) return first;
-      if (*taken_up_to == UINT64_MAX) break;
-      first = *taken_up_to + 1;
-    }
-  }
-  return Error{ENOSPC, "no place for the window where the host's IOMMU reaches"};
-}
-
 Status AddressSpace::AddWindow(uint32_t number, uint64_t first, uint64_t pages, uint32_t page_shift,
                                uint32_t process) {
   const uint64_t page_size = uint64_t{1} << page_shift;
@@ -50,7 +30,7 @@ Status AddressSpace::AddWindow(uint32_t number, uint64_t first, uint64_t pages, 
     return Error{EINVAL, "the IOMMU has no pages as small as the window's"};
   }
   if (pages > UINT64_MAX >> page_shift || first + ((pages << page_shift) - 1) < first) {
-    return Error{EINVAL, "the window wraps around"};
+    return Error{EINVAL, "the window wraps around, or is all there is"};
   }
   const IovaRange range = {first, first + ((pages << page_shift) - 1)};
   for (uint32_t other = 0; other < kMaxWindows; ++other) {
@@ -155,7 +135,7 @@ Result<Translation> AddressSpace::TranslateInWindow(uint32_t number, uint64_t io
   if (entry.access == 0) return Error{ENOENT, "the window's page leads nowhere"};
   if ((entry.access & access) == 0) return Error{EACCES, "the page does not permit the access"};
   const uint64_t in_page = offset & (page_size - 1);
-  return Translation{entry.user_address + in_page, page_size - in_page, window.process};
+  return Translation{entry.user_address + in_page, page_size - in_page, window.process, iova};
 }
 
 std::optional<Mapping> AddressSpace::FindRun(uint32_t number, uint64_t iova, uint64_t last) const {

@@ -109,6 +109,8 @@ TEST_F(WindowsTest, WindowsKeepToPlacesThatTheIommuReachesAndThatAreFree) {
   EXPECT_EQ(space_.AddWindow(1, 0xfee00000 - kPage, 2, 12, kProcess).error().code, ENOSPC);
   EXPECT_EQ(space_.AddWindow(1, uint64_t{1} << 59, 1, 12, kProcess).error().code, ENOSPC);
   EXPECT_EQ(space_.AddWindow(1, -kPage, 2, 12, kProcess).error().code, EINVAL);
+  EXPECT_EQ(space_.AddWindow(1, 0, uint64_t{1} << 52, 12, kProcess).error().code, EINVAL)
+      << "its size is no number of 64 bits";
   EXPECT_FALSE(space_.HasWindow(1));
 }
 

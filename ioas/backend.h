@@ -3,6 +3,7 @@
 #define IOAS_BACKEND_H_
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -31,6 +32,11 @@ struct IommuProperties {
   bool enforces_cache_coherency = false;  // devices cannot get past the caches (PCI no-snoop)
   // Windows (address_space.h) may lie anywhere, outside apertures and on what is reserved too.
   bool has_windows_anywhere = false;
+  bool tracks_dirty_pages = false;  // its page tables can record what devices write
+  // What it says of itself to those who make page tables for it (IOMMU_GET_HW_INFO): the data's
+  // type, 0 for none, and the data, which lives as long as the program.
+  uint32_t info_type = 0;
+  std::span<const std::byte> info = {};
 };
 
 // Memory of a process: user addresses, page aligned, both ends included.
@@ -87,6 +93,15 @@ class Backend {
   virtual Status Keep(IoasHandle /*space*/, const Mapping& /*mapping*/) { return {}; }
   // Undoes Keep.
   virtual void Forget(IoasHandle /*space*/, const Mapping& /*mapping*/) {}
+  // The program gives up the address of `mapping`, and will say where the memory is then: makes it
+  // reachable until then without the process, if that can be. `mapping` is changed, not entered.
+  virtual void KeepReachable(IoasHandle /*space*/, Mapping& /*mapping*/) {}
+  // The memory of `from` is, from now on, where `to` says, which is this process's. ENOMEM beyond
+  // the locked-memory limit of this process, and nothing has changed. Behaviour:
+  // vfio_change_dma_owner in drivers/vfio/vfio_iommu_type1.c.
+  virtual Status ChangeOwner(IoasHandle /*space*/, const Mapping& /*from*/, const Mapping& /*to*/) {
+    return {};
+  }
   // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
   // makes sure that it is not.
   virtual void Discard(IoasHandle space, const IovaRange& range) = 0;

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "ioas/address_space.h"
+#include "ioas/domain.h"
 
 namespace ioas {
 namespace {
@@ -45,7 +46,8 @@ Status AddressSpace::ReserveOutside(std::span<const IovaRange> apertures, uint32
   return Reserve({next, UINT64_MAX}, owner);
 }
 
-Status AddressSpace::AddDomain(uint32_t owner, const IommuProperties& iommu) {
+Status AddressSpace::AddDomain(uint32_t owner, const IommuProperties& iommu,
+                               ArenaRef<DomainState> state) {
   const uint64_t needed = std::max(SmallestPage(iommu.page_sizes), page_size());
   if (needed > kLargestSmallestPage) {
     return Error{EINVAL, "the IOMMU has no pages as small as the processor's"};
@@ -60,13 +62,22 @@ Status AddressSpace::AddDomain(uint32_t owner, const IommuProperties& iommu) {
     Release(owner);
     return added;
   }
-  state_->domains[state_->domain_count++] = {iommu.page_sizes, owner};
+  if (state) {
+    DirtyPages(*arena_, &arena_->Get(state)->dirty)
+        .Initialize(iommu.apertures.back().last, SmallestPage(iommu.page_sizes));
+  }
+  state_->domains[state_->domain_count++] = {iommu.page_sizes, owner, state};
   FindPageSizes();
   return {};
 }
 
 void AddressSpace::RemoveDomain(uint32_t owner) {
   AddressSpaceDomain* const end = state_->domains + state_->domain_count;
+  for (const AddressSpaceDomain& each : std::span(state_->domains, end)) {
+    if (each.owner == owner && each.state) {
+      DirtyPages(*arena_, &arena_->Get(each.state)->dirty).Stop();
+    }
+  }
   AddressSpaceDomain* const kept = std::remove_if(
       state_->domains, end, [&](const AddressSpaceDomain& each) { return each.owner == owner; });
   state_->domain_count = static_cast<uint32_t>(kept - state_->domains);

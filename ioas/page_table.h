@@ -79,18 +79,11 @@ class PageTable {
   void Recount();
 
  private:
-  struct Branch;
-  struct Leaf;
+  class Tree;
   class Runs;
 
   template <typename Visit>
   void ForEachMapped(uint64_t first, uint64_t count, Visit visit) const;
-  // The leaf of `page`, or null; `*reach` is then how many pages from there on lack one, too, at
-  // least 1.
-  Leaf* Find(uint64_t page, uint64_t* reach) const;
-  // The leaf of `page`, which is made if need be. Null if the arena is full.
-  Leaf* FindOrMake(uint64_t page);
-  void Free(uint32_t& link, uint32_t height);
 
   Arena arena_;
   PageTableState* state_;

@@ -108,6 +108,7 @@ Status AddressSpace::MapAll(std::span<const Mapping> pieces) {
   if (state_->has_limits != 0) [[unlikely]] {
     IOAS_RETURN_IF_ERROR(CheckLimits(whole, pieces.size(), whole.last - whole.first + 1));
   }
+  IOAS_RETURN_IF_ERROR(ReserveDirtyPages(whole));
   size_t done = 0;
   Status status;
   for (; done < pieces.size() && status.ok(); ++done) {
@@ -122,6 +123,7 @@ Status AddressSpace::MapAll(std::span<const Mapping> pieces) {
   }
   if (!status.ok()) {
     for (const Mapping& piece : pieces.first(done)) (void)Unmap(piece);
+    ReleaseDirtyPages(whole);
   }
   return status;
 }

@@ -36,9 +36,29 @@ struct ProcessEntry {
   std::atomic<uint64_t> holds;  // see ProcessTable::Hold
 };
 
+// What tells one file from every other that is there at the same time.
+struct FileIdentity {
+  uint64_t device;  // as in stat()
+  uint64_t inode;
+
+  bool operator==(const FileIdentity&) const = default;
+};
+
+// See FileTable.
+struct FileEntry {
+  std::atomic<uint64_t> holds;  // 0: free
+  std::atomic<uint64_t> generation;
+  std::atomic<uint64_t> device;
+  std::atomic<uint64_t> inode;
+  std::atomic<uint32_t> process;
+};
+inline constexpr uint32_t kMaxFiles = 256;
+inline constexpr uint32_t kFirstFile = kMaxProcesses;
+
 struct ProcessTableState {
   RobustMutex mutex;  // guards taking and giving back entries
   ProcessEntry entries[kMaxProcesses];
+  FileEntry files[kMaxFiles];
 };
 
 // A view on a table: one pointer.
@@ -74,6 +94,12 @@ class ProcessTable {
   void Hold(uint32_t index) { state_->entries[index].holds.fetch_add(1); }
   void Release(uint32_t index) { state_->entries[index].holds.fetch_sub(1); }
   uint64_t locked_bytes(uint32_t index) const { return state_->entries[index].locked_bytes; }
+  // Adds to the locked memory of process `index`, another one, what it may already have exceeded.
+  void AddLockedMemory(uint32_t index, uint64_t bytes) {
+    state_->entries[index].locked_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  }
+
+  ProcessTableState* state() const { return state_; }
 
  private:
   // Register where the index is not known yet.

@@ -133,15 +133,16 @@ TEST(IommufdAbiTest, CallsLaterThanTheHeadersHaveTheirDocumentedNumbersAndSizes)
   EXPECT_EQ(kIoasChangeProcess, 0x3b92U);
   EXPECT_EQ(kVeventqAlloc, 0x3b93U);
   EXPECT_EQ(kHwQueueAlloc, 0x3b94U);
+  EXPECT_EQ(kHwptAllocPasid, 8U);
   EXPECT_EQ(sizeof(IoasMapFile), 40U);
   EXPECT_EQ(sizeof(ViommuAlloc), 40U);
   EXPECT_EQ(sizeof(VdeviceAlloc), 24U);
   EXPECT_EQ(sizeof(IoasChangeProcess), 8U);
   EXPECT_EQ(sizeof(VeventqAlloc), 32U);
   EXPECT_EQ(sizeof(HwQueueAlloc), 40U);
-  RecordProperty(
-      "unchecked",
-      "IoasMapFile ViommuAlloc VdeviceAlloc IoasChangeProcess VeventqAlloc HwQueueAlloc");
+  RecordProperty("unchecked",
+                 "IoasMapFile ViommuAlloc VdeviceAlloc IoasChangeProcess VeventqAlloc HwQueueAlloc "
+                 "kHwptAllocPasid");
 }
 
 }  // namespace

@@ -152,6 +152,7 @@ struct HwptAlloc {
 inline constexpr uint32_t kHwptAllocNestParent = 1u << 0;
 inline constexpr uint32_t kHwptAllocDirtyTracking = 1u << 1;
 inline constexpr uint32_t kHwptFaultIdValid = 1u << 2;
+inline constexpr uint32_t kHwptAllocPasid = 1u << 3;  // Linux 6.13
 inline constexpr uint32_t kHwptDataNone = 0;
 inline constexpr uint32_t kHwptDataVtdS1 = 1;
 
@@ -238,6 +239,7 @@ struct ViommuAlloc {
   uint32_t reserved;
   uint64_t data_uptr;
 };
+inline constexpr uint32_t kViommuTypeDefault = 0;
 
 // struct iommu_vdevice_alloc (6.13).
 struct VdeviceAlloc {
@@ -265,6 +267,7 @@ struct VeventqAlloc {
   uint32_t out_veventq_fd;
   uint32_t reserved;
 };
+inline constexpr uint32_t kVeventqTypeDefault = 0;
 
 // struct iommu_hw_queue_alloc (6.17).
 struct HwQueueAlloc {
@@ -277,6 +280,7 @@ struct HwQueueAlloc {
   uint64_t nesting_parent_iova;
   uint64_t length;
 };
+inline constexpr uint32_t kHwQueueTypeDefault = 0;
 
 }  // namespace compat::abi::iommufd
 

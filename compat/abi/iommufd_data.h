@@ -63,6 +63,14 @@ struct HwptPageResponse {
 inline constexpr uint32_t kPageRespSuccess = 0;
 inline constexpr uint32_t kPageRespInvalid = 1;
 
+// struct iommufd_vevent_header (6.15): what comes before each event that an event queue's
+// descriptor reads. With the flag it comes alone.
+struct VeventHeader {
+  uint32_t flags;  // kVeventqFlag...
+  uint32_t sequence;
+};
+inline constexpr uint32_t kVeventqFlagLostEvents = 1u << 0;
+
 }  // namespace compat::abi::iommufd
 
 #endif  // COMPAT_ABI_IOMMUFD_DATA_H_

@@ -50,6 +50,7 @@ constexpr KindName kKindNames[kDescriptorKinds] = {
     {DescriptorKind::kContainer, "container"}, {DescriptorKind::kGroup, "group"},
     {DescriptorKind::kDevice, "device"},       {DescriptorKind::kIommufd, "iommufd"},
     {DescriptorKind::kMigration, "migration"}, {DescriptorKind::kCdev, "cdev"},
+    {DescriptorKind::kEvents, "events"},
 };
 
 struct TypeName {

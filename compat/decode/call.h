@@ -22,8 +22,9 @@ enum class DescriptorKind : uint8_t {
   kIommufd = 3,    // /dev/iommu
   kMigration = 4,  // a device's migration data
   kCdev = 5,       // a device opened as /dev/vfio/devices/vfioX
+  kEvents = 6,     // page requests or events of an iommufd; has no calls
 };
-inline constexpr int kDescriptorKinds = 6;
+inline constexpr int kDescriptorKinds = 7;
 
 // What VFIO_SET_IOMMU has made of a container. The values are kept in shared memory; but for kNone
 // they are the call's argument. VFIO_TYPE1_NESTING_IOMMU makes a kType1v2.

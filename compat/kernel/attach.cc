@@ -116,8 +116,8 @@ void KernelPlatform::Detach(uint64_t groups, const vfio::ContainerFile& containe
   TrackingOf(container.descriptor, container.state).DestroyUnused();
 }
 
-ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(
-    const vfio::ContainerFile& container) {
+ioas::Result<ioas::IommuProperties> KernelPlatform::Properties(const vfio::ContainerFile& container,
+                                                               uint64_t /*groups*/) {
   ioas::Result<ioas::IommuProperties> read =
       backend_.ReadProperties(vfio::HandleOf(container), apertures_);
   return read.ok() ? read : OtherError(read.error());

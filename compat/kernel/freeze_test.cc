@@ -61,8 +61,12 @@ class FreezeTest : public testing::Test, private vfio::Descriptors {
     arena.Get(*container)->ioas = kIoas;
     vfio::HostState& state = host_->state();
     state.group_count = 1;
-    state.groups[kGroup] = {
-        .number = 7, .slot = kSlot, .device_opens = 0, .container = *container, .turn = 0};
+    state.groups[kGroup] = {.number = 7,
+                            .slot = kSlot,
+                            .device_opens = 0,
+                            .container = *container,
+                            .context = 0,
+                            .turn = 0};
     GroupContents contents(calls_);
     ASSERT_TRUE(contents.AddBound(kContainerEntry, dup(host_fd_)).ok());
     for (uint32_t i = 0; i < kDevices; ++i) {

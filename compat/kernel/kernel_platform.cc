@@ -156,10 +156,10 @@ ioas::Result<int> KernelPlatform::DuplicateBound(uint32_t device,
 }
 
 ioas::Result<vfio::NewFile> KernelPlatform::OpenDeviceFile(uint32_t device,
-                                                           const vfio::ContainerFile& container) {
+                                                           const vfio::ContainerFile* container) {
   vfio::DeviceState& state = host_->state().devices[device];
   vfio::GroupState& group = host_->state().groups[state.group];
-  const ioas::Result<int> duplicate = DuplicateBound(device, container);
+  const ioas::Result<int> duplicate = DuplicateBound(device, *container);
   if (!duplicate.ok()) return GetDeviceError(duplicate.error());
   long fd = *duplicate;
   // The lowest number that was free before the group's contents took some.
@@ -290,7 +290,8 @@ ioas::Result<uint32_t> KernelPlatform::FindGroup(uint32_t number) {
   if (free == state.group_count) ++state.group_count;
   ForgetGroup(free);
   ErrorsOf(free).freezes = 0;
-  state.groups[free] = {.number = number, .slot = 0, .device_opens = 0, .container = {}, .turn = 0};
+  state.groups[free] = {
+      .number = number, .slot = 0, .device_opens = 0, .container = {}, .context = 0, .turn = 0};
   return free;
 }
 

@@ -38,7 +38,7 @@ class KernelPlatform final : public vfio::Platform {
                                       bool close_on_exec) override;
   ioas::Result<int> OpenGroupFile(uint32_t slot, uint32_t group, bool close_on_exec) override;
   ioas::Result<vfio::NewFile> OpenDeviceFile(uint32_t device,
-                                             const vfio::ContainerFile& container) override;
+                                             const vfio::ContainerFile* container) override;
   void CloseDevice(uint32_t device) override;
   bool IsOpen(uint32_t slot) const override;
   ioas::Result<uint32_t> SlotOf(int fd) const override;
@@ -52,7 +52,8 @@ class KernelPlatform final : public vfio::Platform {
 
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
-  ioas::Result<ioas::IommuProperties> Properties(const vfio::ContainerFile& container) override;
+  ioas::Result<ioas::IommuProperties> Properties(const vfio::ContainerFile& container,
+                                                 uint64_t groups) override;
   ioas::GroupErrors& ErrorsOf(uint32_t group) override;
   ioas::Status FollowErrors(uint32_t group) override;
   ioas::Status ResetGroup(uint32_t group) override;

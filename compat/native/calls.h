@@ -30,6 +30,13 @@ inline ioas::Status CheckMemory(uint64_t user_address, uint64_t length) {
   }
   return {};
 }
+// The range of `length` bytes from `first` on: EINVAL if it is empty, EOVERFLOW if it wraps around.
+inline ioas::Result<ioas::IovaRange> RangeOf(uint64_t first, uint64_t length) {
+  if (length == 0) return ioas::Error{EINVAL, "the range is empty"};
+  const uint64_t last = first + (length - 1);
+  if (last < first) return ioas::Error{EOVERFLOW, "the range wraps around"};
+  return ioas::IovaRange{first, last};
+}
 // EINVAL for a length that is not a multiple of the page size, or 0.
 inline ioas::Status CheckLength(const ioas::AddressSpace& space, uint64_t length) {
   if (length != 0 && (length & (space.page_size() - 1)) == 0) return {};
@@ -43,6 +50,8 @@ ioas::Status IoasAlloc(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status IoasIovaRanges(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status IoasAllowIovas(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status IoasMap(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status IoasMapFile(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status IoasChangeProcess(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status IoasCopy(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status IoasUnmap(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status Option(const Caller& caller, const decode::DecodedCall& call);
@@ -51,6 +60,11 @@ ioas::Status HwptAlloc(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status HwptInvalidate(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status HwptSetDirtyTracking(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status HwptGetDirtyBitmap(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status FaultQueueAlloc(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status ViommuAlloc(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status VdeviceAlloc(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status VeventqAlloc(const Caller& caller, const decode::DecodedCall& call);
+ioas::Status HwQueueAlloc(const Caller& caller, const decode::DecodedCall& call);
 ioas::Status GetHwInfo(const Caller& caller, const decode::DecodedCall& call);
 
 // Legacy calls on /dev/iommu, on the context's compatibility address space; ENODEV if it has none.

@@ -2,12 +2,11 @@
 // drivers/iommu/iommufd/device.c.
 #include "compat/native/cdev_calls.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <span>
 
 #include "compat/abi/vfio_device.h"
 #include "compat/native/attachment.h"
+#include "compat/native/binding.h"
 
 namespace compat::native {
 
@@ -43,44 +42,15 @@ Result<uint32_t> FindContext(const vfio::Host& host, int fd) {
   return file.object;
 }
 
-// Whether the cdev may bind its device to `unit`. Needs the host's lock.
-Status CheckBind(const Cdev& cdev, uint32_t unit) {
-  const vfio::DeviceState& device = StateOf(cdev);
-  if (device.opens != 0) return Error{EINVAL, "the device is in use already"};
-  const uint32_t owner = cdev.host.ContextOfGroup(device.group);
-  if (owner != 0 && owner != unit) {
-    return Error{EBUSY, "another iommufd has a device of the group"};
-  }
-  return {};
-}
-
-Status BindTo(const Cdev& cdev, uint32_t unit, uint32_t& id) {
-  ContextState& state = *cdev.host.arena().Get(ArenaRef<ContextState>{unit});
-  Context context({cdev.host, state, state.slot});
-  const Result<uint32_t> made = context.New<DeviceObject>(ObjectKind::kDevice);
-  if (!made.ok()) return made.error();
-  const Status opened = cdev.host.platform().OpenBoundDevice(cdev.device);
-  if (!opened.ok()) {
-    (void)context.Destroy(*made);
-    return opened;
-  }
-  context.FindDevice(*made)->device = cdev.device;
-  // The file's, until it ends.
-  context.AddUser(*made);
-  vfio::DeviceState& device = StateOf(cdev);
-  device.context = unit;
-  device.device_object = *made;
-  cdev.host.SetBoundSlot(cdev.device, cdev.slot);
-  id = *made;
-  return {};
-}
-
 Result<long> Bind(const Cdev& cdev, const decode::DecodedCall& call) {
   auto bind = call.CopyIn<abi::DeviceBindIommufd>();
   if (!bind.ok()) return bind.error();
   if (bind->iommufd < 0) return Error{EINVAL, "the descriptor's number is negative"};
   vfio::Host::Lock lock(cdev.host);
   cdev.host.EndLostFiles();
+  // The file itself may have been lost.
+  const vfio::FileSlot file = cdev.host.files().slot(cdev.slot);
+  if (file.in_use == 0 || file.kind != decode::DescriptorKind::kCdev) return kClosed;
   const vfio::GroupState& group = cdev.host.state().groups[StateOf(cdev).group];
   if (group.slot != 0 || group.device_opens != 0) {
     return Error{EBUSY, "the device's group is open"};
@@ -88,8 +58,14 @@ Result<long> Bind(const Cdev& cdev, const decode::DecodedCall& call) {
   if (StateOf(cdev).bound_slot == cdev.slot) return Error{EINVAL, "the device is bound already"};
   const Result<uint32_t> unit = FindContext(cdev.host, bind->iommufd);
   if (!unit.ok()) return unit.error();
-  IOAS_RETURN_IF_ERROR(CheckBind(cdev, *unit));
-  IOAS_RETURN_IF_ERROR(BindTo(cdev, *unit, bind->out_devid));
+  if (StateOf(cdev).opens != 0) return Error{EINVAL, "the device is in use already"};
+  const Result<uint32_t> made = BindTo(cdev.host, cdev.device, *unit, cdev.slot);
+  if (!made.ok()) return made.error();
+  if (const Status opened = cdev.host.platform().OpenDevice(cdev.device); !opened.ok()) {
+    Unbind(cdev.host, cdev.device);
+    return opened.error();
+  }
+  bind->out_devid = *made;
   const Status written = decode::Write(
       *call.memory, call.argument + offsetof(abi::DeviceBindIommufd, out_devid), bind->out_devid);
   if (!written.ok()) CloseCdev(cdev.host, cdev.device, cdev.slot);
@@ -97,37 +73,78 @@ Result<long> Bind(const Cdev& cdev, const decode::DecodedCall& call) {
   return 0L;
 }
 
+// The PASID behind what is copied in of each structure. EINVAL if argsz ends before it.
+template <typename Structure>
+Status CopyInPasid(const decode::DecodedCall& call, Structure& structure) {
+  if (structure.argsz < sizeof(Structure)) {
+    return Error{EINVAL, "argsz ends before the PASID"};
+  }
+  const auto pasid =
+      decode::Read<uint32_t>(*call.memory, call.argument + offsetof(Structure, pasid));
+  if (!pasid.ok()) return pasid.error();
+  structure.pasid = *pasid;
+  return {};
+}
+
+// What a call attaches or detaches. VFIO knows the device apart from its PASIDs, of which one may
+// be PASID 0, which is the same to the IOMMU.
+struct Attached {
+  uint32_t pasid;
+  bool by_pasid;
+};
+
+bool IsAttached(const Context& context, DeviceObject& device, const Attached& what) {
+  if (TableOf(context, device, what.pasid) == 0) return false;
+  return what.pasid != kNoPasid || (device.is_pasid_zero != 0) == what.by_pasid;
+}
+
+// vfio_iommufd_physical_attach_ioas and vfio_iommufd_physical_pasid_attach_ioas.
+Status Change(Context& context, uint32_t id, const Attached& what, uint32_t& table) {
+  // What says whether a PASID is attached (ida_exists) fails for one that is no int, and takes the
+  // error for the answer where the PASID looks like it.
+  constexpr auto kLooksAttached = static_cast<uint32_t>(-EINVAL);
+  DeviceObject& device = *context.FindDevice(id);
+  if (IsAttached(context, device, what) || what.pasid == kLooksAttached) {
+    return Replace(context, id, what.pasid, table);
+  }
+  if (what.pasid > INT32_MAX) return Error{ENOSPC, "the PASID is no positive int"};
+  const Status attached = native::Attach(context, id, what.pasid, table);
+  if (attached.ok() && what.pasid == kNoPasid) device.is_pasid_zero = what.by_pasid ? 1 : 0;
+  return attached;
+}
+
 Result<long> AttachCall(const Cdev& cdev, const decode::DecodedCall& call) {
   auto attach = call.CopyIn<abi::DeviceAttachIommufdPt>();
   if (!attach.ok()) return attach.error();
-  if ((attach->flags & abi::kDeviceAttachPasid) != 0) {
-    return Error{EOPNOTSUPP, "the device has no PASIDs"};
-  }
+  const bool by_pasid = (attach->flags & abi::kDeviceAttachPasid) != 0;
+  if (by_pasid) IOAS_RETURN_IF_ERROR(CopyInPasid(call, *attach));
   vfio::Host::Lock lock(cdev.host);
   if (StateOf(cdev).bound_slot != cdev.slot) return kNotBound;
   Context context = LockContext(cdev);
   const uint32_t id = StateOf(cdev).device_object;
-  const bool was_attached = context.FindDevice(id)->hwpt != 0;
-  IOAS_RETURN_IF_ERROR(native::Attach(context, id, attach->pt_id));
+  const uint32_t pasid = by_pasid ? attach->pasid : kNoPasid;
+  const bool was_attached = TableOf(context, *context.FindDevice(id), pasid) != 0;
+  IOAS_RETURN_IF_ERROR(Change(context, id, {pasid, by_pasid}, attach->pt_id));
   const Status written = decode::Write(
       *call.memory, call.argument + offsetof(abi::DeviceAttachIommufdPt, pt_id), attach->pt_id);
   if (!written.ok()) {
-    if (!was_attached) Detach(context, id);
+    if (!was_attached) Detach(context, id, pasid);
     return written.error();
   }
   return 0L;
 }
 
 Result<long> DetachCall(const Cdev& cdev, const decode::DecodedCall& call) {
-  const auto detach = call.CopyIn<abi::DeviceDetachIommufdPt>();
+  auto detach = call.CopyIn<abi::DeviceDetachIommufdPt>();
   if (!detach.ok()) return detach.error();
-  if ((detach->flags & abi::kDeviceDetachPasid) != 0) {
-    return Error{EOPNOTSUPP, "the device has no PASIDs"};
-  }
+  const bool by_pasid = (detach->flags & abi::kDeviceDetachPasid) != 0;
+  if (by_pasid) IOAS_RETURN_IF_ERROR(CopyInPasid(call, *detach));
   vfio::Host::Lock lock(cdev.host);
   if (StateOf(cdev).bound_slot != cdev.slot) return kNotBound;
   Context context = LockContext(cdev);
-  Detach(context, StateOf(cdev).device_object);
+  const uint32_t id = StateOf(cdev).device_object;
+  const uint32_t pasid = by_pasid ? detach->pasid : kNoPasid;
+  if (IsAttached(context, *context.FindDevice(id), {pasid, by_pasid})) Detach(context, id, pasid);
   return 0L;
 }
 
@@ -150,34 +167,9 @@ Result<long> CallCdev(const Cdev& cdev, const vfio::CallArguments& arguments) {
 }
 
 void CloseCdev(vfio::Host& host, uint32_t device, uint32_t slot) {
-  const Cdev cdev = {host, device, slot, -1};
-  vfio::DeviceState& state = StateOf(cdev);
-  if (state.bound_slot != slot) return;
-  ContextState& owner = ContextOf(cdev);
-  {
-    Context context = LockContext(cdev);
-    Detach(context, state.device_object);
-    context.DropUser(state.device_object);
-    (void)context.Destroy(state.device_object);
-  }
-  host.SetBoundSlot(device, 0);
+  if (host.state().devices[device].bound_slot != slot) return;
+  Unbind(host, device);
   host.platform().CloseBoundDevice(device);
-  EndContextIfUnused(host, owner);
-}
-
-void EndContextIfUnused(vfio::Host& host, ContextState& state) {
-  const uint32_t unit = host.arena().RefOf(&state).unit;
-  const std::span<const vfio::DeviceState> devices(host.state().devices, host.state().device_count);
-  const bool is_kept = std::any_of(devices.begin(), devices.end(), [unit](const auto& device) {
-    return device.bound_slot != 0 && device.context == unit;
-  });
-  if (state.in_use == 0 || state.file_open != 0 || is_kept) return;
-  {
-    Context context({host, state, state.slot});
-    context.DestroyAll();
-    state.slot = 0;
-  }
-  state.in_use = 0;
 }
 
 }  // namespace compat::native

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "compat/native/state.h"
 #include "compat/vfio/host.h"
 #include "ioas/base/result.h"
 
@@ -24,10 +23,6 @@ ioas::Result<long> CallCdev(const Cdev& cdev, const vfio::CallArguments& argumen
 
 // The file `slot` of `device` has ended: what it has bound is bound no more. Needs the host's lock.
 void CloseCdev(vfio::Host& host, uint32_t device, uint32_t slot);
-
-// Destroys what a context holds whose file has ended, once no device keeps it. Needs the host's
-// lock.
-void EndContextIfUnused(vfio::Host& host, ContextState& state);
 
 }  // namespace compat::native
 

@@ -1,8 +1,13 @@
 #include "compat/native/context.h"
 
 #include <cerrno>
+#include <utility>
 
+#include "compat/native/attachment.h"
+#include "compat/native/event_files.h"
 #include "compat/native/mock_devices.h"
+#include "compat/native/nested_tables.h"
+#include "compat/native/viommus.h"
 
 namespace compat::native {
 
@@ -13,30 +18,97 @@ using ioas::ArenaRef;
 Context::Context(const Caller& caller)
     : host_(caller.host),
       state_(caller.state),
-      lock_(caller.state.mutex),
+      lock_(std::in_place, caller.state.mutex),
       is_open_(caller.slot == caller.state.slot),
       arena_(caller.host.arena()) {
-  if (lock_.owner_died()) Repair();
+  if (lock_->owner_died()) Repair();
+}
+
+Context::Context(const Caller& caller, const ioas::TimedRobustLock& held)
+    : host_(caller.host),
+      state_(caller.state),
+      is_open_(caller.slot == caller.state.slot),
+      arena_(caller.host.arena()) {
+  if (held.owner_died()) Repair();
+}
+
+// A number is given up, the memory is not: what it was on is gone.
+void Context::RemoveOrphans() const {
+  // Those that are on nothing make others so: each is on at most two more.
+  for (int round = 0; round < 3; ++round) {
+    for (const uint32_t id : objects().ids()) {
+      if (IsOrphan(id)) objects().Remove(id);
+    }
+  }
+}
+
+bool Context::IsOrphan(uint32_t id) const {
+  if (const HwptState* const hwpt = FindHwpt(id)) return FindIoas(hwpt->ioas) == nullptr;
+  if (const NestedState* const nested = FindNested(id)) {
+    const bool is_on_viommu = nested->viommu == 0 || FindViommu(nested->viommu) != nullptr;
+    return FindHwpt(nested->parent) == nullptr || !is_on_viommu;
+  }
+  if (const ViommuState* const viommu = FindViommu(id)) return FindHwpt(viommu->parent) == nullptr;
+  if (const VdeviceState* const vdevice = FindVdevice(id)) {
+    return FindViommu(vdevice->viommu) == nullptr || FindDevice(vdevice->device) == nullptr;
+  }
+  const VeventqState* const queue = FindVeventq(id);
+  return queue != nullptr && FindViommu(queue->viommu) == nullptr;
+}
+
+void Context::CountUsers() const {
+  const auto use = [this](uint32_t id) {
+    if (objects().Find(id, ObjectKind::kAny) != nullptr) AddUser(id);
+  };
+  for (const uint32_t id : objects().ids()) {
+    if (const HwptState* const hwpt = FindHwpt(id)) {
+      use(hwpt->ioas);
+      use(hwpt->fault);
+    }
+    if (const NestedState* const nested = FindNested(id)) {
+      use(nested->viommu != 0 ? nested->viommu : nested->parent);
+      use(nested->fault);
+    }
+    if (const ViommuState* const viommu = FindViommu(id)) use(viommu->parent);
+    if (const VdeviceState* const vdevice = FindVdevice(id)) use(vdevice->viommu);
+    if (const FaultState* const fault = FindFault(id); fault != nullptr && fault->slot != 0)
+      use(id);
+    if (const VeventqState* const queue = FindVeventq(id)) {
+      use(queue->viommu);
+      if (queue->slot != 0) use(id);
+    }
+    DeviceObject* const device = FindDevice(id);
+    if (device == nullptr) continue;
+    AddUser(id);  // its file's
+    CountAttachments(id, *device);
+  }
+}
+
+void Context::CountAttachments(uint32_t id, DeviceObject& device) const {
+  if (FindPaging(device.hwpt) == nullptr) device.hwpt = 0;
+  if (device.hwpt != 0) {
+    AddUser(id);
+    AddUser(device.hwpt);
+  }
+  ioas::PasidTable pasids(arena_, &device.pasids);
+  for (const uint32_t pasid : pasids.pasids()) {
+    const uint32_t hwpt = pasids.Get(pasid);
+    if (FindPaging(hwpt) == nullptr) {
+      pasids.Remove(pasid);
+      continue;
+    }
+    AddUser(id);
+    AddUser(hwpt);
+  }
 }
 
 void Context::Repair() const {
-  const ObjectTable table = objects();
-  for (uint32_t id = table.Next(1); id != 0; id = table.Next(id + 1)) {
-    table.Find(id, ObjectKind::kAny)->users = 0;
-    const HwptState* const hwpt = FindHwpt(id);
-    // Its number is given up, its memory is not: the address space that it was of is gone.
-    if (hwpt != nullptr && FindIoas(hwpt->ioas) == nullptr) objects().Remove(id);
+  RemoveOrphans();
+  for (const uint32_t id : objects().ids()) {
+    objects().Find(id, ObjectKind::kAny)->users = 0;
   }
-  for (uint32_t id = table.Next(1); id != 0; id = table.Next(id + 1)) {
-    if (const HwptState* const hwpt = FindHwpt(id)) AddUser(hwpt->ioas);
-    DeviceObject* const device = FindDevice(id);
-    if (device == nullptr) continue;
-    if (FindHwpt(device->hwpt) == nullptr) device->hwpt = 0;
-    AddUser(id);  // its file's
-    if (device->hwpt == 0) continue;
-    AddUser(id);
-    AddUser(device->hwpt);
-  }
+  CountUsers();
+  RestoreTargets(*this);
 }
 
 AddressSpace Context::SpaceOf(const IoasState& ioas) const {
@@ -65,10 +137,11 @@ ioas::Status Context::Destroy(uint32_t id) {
 }
 
 void Context::DestroyAll() {
-  // Page tables before the address spaces that they belong to.
-  for (const ObjectKind kind :
-       {ObjectKind::kMock, ObjectKind::kDevice, ObjectKind::kHwptPaging, ObjectKind::kIoas}) {
-    for (uint32_t id = objects().Next(1); id != 0; id = objects().Next(id + 1)) {
+  // What is on something before that.
+  for (const ObjectKind kind : {ObjectKind::kMock, ObjectKind::kVdevice, ObjectKind::kVeventq,
+                                ObjectKind::kDevice, ObjectKind::kHwptNested, ObjectKind::kViommu,
+                                ObjectKind::kHwptPaging, ObjectKind::kFault, ObjectKind::kIoas}) {
+    for (const uint32_t id : objects().ids()) {
       if (const Object* const object = objects().Find(id, kind)) DestroyObject(id, *object);
     }
   }
@@ -76,23 +149,44 @@ void Context::DestroyAll() {
   state_.vfio_ioas = 0;
 }
 
-void Context::DestroyObject(uint32_t id, const Object& object) {
-  ioas::Arena arena = host_.arena();
+void Context::DestroyObject(uint32_t id, const Object& object, bool bury) {
   const ObjectKind kind = object.kind;
   const uint32_t unit = object.unit;
-  if (kind == ObjectKind::kHwptPaging) {
-    const HwptState& hwpt = *FindHwpt(id);
-    AddressSpace space = SpaceOfHwpt(hwpt);
+  Unlink(id);
+  objects().Remove(id, bury);
+  if (kind == ObjectKind::kIoas && state_.vfio_ioas == id) state_.vfio_ioas = 0;
+  Free(kind, unit);
+}
+
+void Context::Unlink(uint32_t id) const {
+  if (const HwptState* const hwpt = FindHwpt(id)) {
+    AddressSpace space = SpaceOfHwpt(*hwpt);
     {
       const AddressSpace::Lock lock(space);
       space.RemoveDomain(id);
     }
-    DropUser(hwpt.ioas);
+    DropUser(hwpt->ioas);
+    DropUserIfAny(hwpt->fault);
   }
-  objects().Remove(id);
+  if (const NestedState* const nested = FindNested(id)) {
+    DropUserIfAny(nested->viommu != 0 ? nested->viommu : nested->parent);
+    DropUserIfAny(nested->fault);
+  }
+  if (const ViommuState* const viommu = FindViommu(id)) DropUserIfAny(viommu->parent);
+  if (const VdeviceState* const vdevice = FindVdevice(id)) {
+    EndVdevice(*this, *vdevice);
+    DropUserIfAny(vdevice->viommu);
+  }
+  if (const VeventqState* const queue = FindVeventq(id)) {
+    EndVeventq(*this, *queue);
+    DropUserIfAny(queue->viommu);
+  }
+}
+
+void Context::Free(ObjectKind kind, uint32_t unit) {
+  ioas::Arena arena = host_.arena();
   switch (kind) {
     case ObjectKind::kIoas: {
-      if (state_.vfio_ioas == id) state_.vfio_ioas = 0;
       const ArenaRef<IoasState> ioas{unit};
       AddressSpace space = SpaceOf(*arena.Get(ioas));
       {
@@ -104,17 +198,22 @@ void Context::DestroyObject(uint32_t id, const Object& object) {
       break;
     }
     case ObjectKind::kHwptPaging:
+      arena.Delete(arena.Get(ArenaRef<HwptState>{unit})->domain);
       arena.Delete(ArenaRef<HwptState>{unit});
       break;
+    case ObjectKind::kHwptNested:
+      DeleteNestedTable(*this, *arena.Get(ArenaRef<NestedState>{unit}));
+      arena.Delete(ArenaRef<NestedState>{unit});
+      break;
     case ObjectKind::kDevice:
+      ioas::PasidTable(arena, &arena.Get(ArenaRef<DeviceObject>{unit})->pasids).Clear();
       arena.Delete(ArenaRef<DeviceObject>{unit});
       break;
     case ObjectKind::kMock:
       mock_devices->destroy(*this, unit);
       break;
-    case ObjectKind::kNone:
-    case ObjectKind::kAny:
-      break;
+    default:
+      FreeEvents(*this, kind, unit);
   }
 }
 

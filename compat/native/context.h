@@ -4,12 +4,14 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 
 #include "compat/decode/decode.h"
 #include "compat/native/state.h"
 #include "compat/vfio/host.h"
 #include "ioas/address_space.h"
 #include "ioas/base/result.h"
+#include "ioas/base/robust_mutex.h"
 
 namespace compat::native {
 
@@ -27,6 +29,8 @@ struct Caller {
 class Context {
  public:
   explicit Context(const Caller& caller);
+  // The same for one who holds the lock already, and as long as this lives.
+  Context(const Caller& caller, const ioas::TimedRobustLock& held);
 
   vfio::Host& host() const { return host_; }
   ContextState& state() const { return state_; }
@@ -35,6 +39,22 @@ class Context {
   // An object's state: null, for ENOENT, if there is none of that number and kind.
   IoasState* FindIoas(uint32_t id) const { return Find<IoasState>(id, ObjectKind::kIoas); }
   HwptState* FindHwpt(uint32_t id) const { return Find<HwptState>(id, ObjectKind::kHwptPaging); }
+  NestedState* FindNested(uint32_t id) const {
+    return Find<NestedState>(id, ObjectKind::kHwptNested);
+  }
+  FaultState* FindFault(uint32_t id) const { return Find<FaultState>(id, ObjectKind::kFault); }
+  ViommuState* FindViommu(uint32_t id) const { return Find<ViommuState>(id, ObjectKind::kViommu); }
+  VdeviceState* FindVdevice(uint32_t id) const {
+    return Find<VdeviceState>(id, ObjectKind::kVdevice);
+  }
+  VeventqState* FindVeventq(uint32_t id) const {
+    return Find<VeventqState>(id, ObjectKind::kVeventq);
+  }
+  // The page table of an address space that `id` is, or lies on.
+  HwptState* FindPaging(uint32_t id) const {
+    const NestedState* const nested = FindNested(id);
+    return FindHwpt(nested != nullptr ? nested->parent : id);
+  }
   DeviceObject* FindDevice(uint32_t id) const {
     return Find<DeviceObject>(id, ObjectKind::kDevice);
   }
@@ -51,11 +71,17 @@ class Context {
   ioas::Result<uint32_t> New(ObjectKind kind);
   // Destroys the object `id`: ENOENT if there is none, EBUSY if something uses it.
   ioas::Status Destroy(uint32_t id);
+  // The same for one that nothing uses, whose user may not know: its number stays taken.
+  void Bury(uint32_t id) { DestroyObject(id, *objects().Find(id, ObjectKind::kAny), true); }
   // Destroys all objects, users or not: nothing is attached any more.
   void DestroyAll();
 
   void AddUser(uint32_t id) const { ++objects().Find(id, ObjectKind::kAny)->users; }
   void DropUser(uint32_t id) const { --objects().Find(id, ObjectKind::kAny)->users; }
+  // The same for one that may be none: 0.
+  void DropUserIfAny(uint32_t id) const {
+    if (id != 0) DropUser(id);
+  }
 
  private:
   // Makes objects agree with each other after a death in the middle of a call: who uses whom is
@@ -66,11 +92,19 @@ class Context {
     const Object* const object = is_open_ ? objects().Find(id, kind) : nullptr;
     return object != nullptr ? host_.arena().Get(ioas::ArenaRef<State>{object->unit}) : nullptr;
   }
-  void DestroyObject(uint32_t id, const Object& object);
+  // The parts of Repair: takes out what is on nothing, and counts the users of all objects.
+  void RemoveOrphans() const;
+  bool IsOrphan(uint32_t id) const;
+  void CountUsers() const;
+  void CountAttachments(uint32_t id, DeviceObject& device) const;
+  void DestroyObject(uint32_t id, const Object& object, bool bury = false);
+  // The parts of that: what the object did ends, and its memory is freed.
+  void Unlink(uint32_t id) const;
+  void Free(ObjectKind kind, uint32_t unit);
 
   vfio::Host& host_;
   ContextState& state_;
-  ioas::RobustLock lock_;
+  std::optional<ioas::RobustLock> lock_;
   bool is_open_;
   mutable ioas::Arena arena_;  // a view, which address spaces point to
 };

@@ -1,5 +1,7 @@
-// IOMMU_IOAS_MAP, COPY and UNMAP. Behaviour: drivers/iommu/iommufd/ioas.c, io_pagetable.c and
-// iopt_alloc_pages in pages.c.
+// IOMMU_IOAS_MAP, MAP_FILE, COPY and UNMAP. Behaviour: drivers/iommu/iommufd/ioas.c, io_pagetable.c
+// and iopt_alloc_pages in pages.c.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <memory>
@@ -7,6 +9,12 @@
 
 #include "compat/abi/iommufd.h"
 #include "compat/native/calls.h"
+#include "compat/vfio/platform.h"
+#include "ioas/base/system_call.h"
+#include "ioas/file_table.h"
+#include "ioas/soft/file_memory.h"
+#include "ioas/soft/file_search.h"
+#include "ioas/soft/hidden_descriptors.h"
 
 namespace compat::native {
 
@@ -27,7 +35,13 @@ uint32_t AccessOf(uint32_t flags) {
          ((flags & iommufd::kIoasMapWriteable) != 0 ? ioas::kAccessWrite : 0u);
 }
 
-// What IOAS_MAP and IOAS_COPY have in common.
+// What a new mapping's flags are.
+uint32_t FlagsOf(uint32_t flags) {
+  const uint32_t access = AccessOf(flags);
+  return access | ((access & ioas::kAccessWrite) != 0 ? ioas::kMayPermitWriting : 0u);
+}
+
+// What the calls have in common.
 Status CheckFlags(uint32_t flags, uint32_t reserved) {
   constexpr uint32_t kKnown =
       iommufd::kIoasMapFixedIova | iommufd::kIoasMapWriteable | iommufd::kIoasMapReadable;
@@ -106,12 +120,43 @@ Status GatherFrom(const Caller& caller, const iommufd::IoasCopy& command, Pieces
   Context context(caller);
   const IoasState* const source = context.FindIoas(command.src_ioas_id);
   if (source == nullptr) return kNoObject;
-  if (command.length == 0) return Error{EINVAL, "the length is 0"};
-  const uint64_t last = command.src_iova + (command.length - 1);
-  if (last < command.src_iova) return Error{EOVERFLOW, "the range wraps around"};
+  const Result<ioas::IovaRange> range = RangeOf(command.src_iova, command.length);
+  if (!range.ok()) return range.error();
   AddressSpace space = context.SpaceOf(*source);
   const AddressSpace::Lock lock(space);
-  return pieces.Gather(space, {command.src_iova, last}, AccessOf(command.flags));
+  return pieces.Gather(space, *range, AccessOf(command.flags));
+}
+
+// What fget() would find: EBADF for the library's own descriptors, and those that are but a path.
+Result<ioas::FileIdentity> IdentityOfOpen(int fd) {
+  constexpr Error kNotOpen = {EBADF, "the descriptor is not open"};
+  const long flags = ioas::SystemCall(SYS_fcntl, fd, F_GETFL);
+  if (flags < 0 || (flags & O_PATH) != 0 || ioas::soft::IsHidden(fd)) return kNotOpen;
+  return ioas::soft::IdentityOf(fd);
+}
+
+Status MapFile(const Context& context, const IoasState& ioas, const ioas::FileIdentity& identity,
+               iommufd::IoasMapFile& command) {
+  const Result<uint32_t> process = context.host().OwnProcess();
+  if (!process.ok()) return process.error();
+  const ioas::ProcessTable processes = context.host().platform().processes();
+  ioas::FileTable files(processes);
+  const Result<uint32_t> file = files.Enter(identity, *process);
+  if (!file.ok()) return file.error();
+  Status mapped = ioas::soft::KnowFile(processes, *file, command.fd);
+  if (mapped.ok()) {
+    Mapping piece = {.first = 0,
+                     .last = command.length - 1,
+                     .user_address = command.start,
+                     .owner = *file,
+                     .flags = FlagsOf(command.flags)};
+    AddressSpace space = context.SpaceOf(ioas);
+    const AddressSpace::Lock lock(space);
+    mapped = MapPieces(space, {&piece, 1}, command.length, command.flags, command.iova);
+  }
+  // Mappings hold it themselves.
+  if (files.Release(*file)) ioas::soft::ForgetFiles(processes);
+  return mapped;
 }
 
 }  // namespace
@@ -121,8 +166,7 @@ Status IoasMap(const Caller& caller, const decode::DecodedCall& call) {
   if (!command.ok()) return command.error();
   IOAS_RETURN_IF_ERROR(CheckFlags(command->flags, command->reserved));
   if (command->iova == UINT64_MAX || command->length == UINT64_MAX) return kTooLarge;
-  const uint32_t access = AccessOf(command->flags);
-  if (access == 0) return kNoPermission;
+  if (AccessOf(command->flags) == 0) return kNoPermission;
   const Result<uint32_t> process = caller.host.OwnProcess();
   if (!process.ok()) return process.error();
   {
@@ -130,16 +174,33 @@ Status IoasMap(const Caller& caller, const decode::DecodedCall& call) {
     const IoasState* const ioas = context.FindIoas(command->ioas_id);
     if (ioas == nullptr) return kNoObject;
     IOAS_RETURN_IF_ERROR(CheckMemory(command->user_va, command->length));
-    const bool writable = (access & ioas::kAccessWrite) != 0;
     Mapping piece = {.first = 0,
                      .last = command->length - 1,
                      .user_address = command->user_va,
                      .owner = *process,
-                     .flags = access | (writable ? ioas::kMayPermitWriting : 0u)};
+                     .flags = FlagsOf(command->flags)};
     AddressSpace space = context.SpaceOf(*ioas);
     const AddressSpace::Lock lock(space);
     IOAS_RETURN_IF_ERROR(
         MapPieces(space, {&piece, 1}, command->length, command->flags, command->iova));
+  }
+  return Respond(call, *command);
+}
+
+Status IoasMapFile(const Caller& caller, const decode::DecodedCall& call) {
+  auto command = call.CopyIn<iommufd::IoasMapFile>();
+  if (!command.ok()) return command.error();
+  IOAS_RETURN_IF_ERROR(CheckFlags(command->flags, 0));
+  if (command->iova == UINT64_MAX || command->length == UINT64_MAX) return kTooLarge;
+  if (AccessOf(command->flags) == 0) return kNoPermission;
+  {
+    Context context(caller);
+    const IoasState* const ioas = context.FindIoas(command->ioas_id);
+    if (ioas == nullptr) return kNoObject;
+    const Result<ioas::FileIdentity> file = IdentityOfOpen(command->fd);
+    if (!file.ok()) return file.error();
+    IOAS_RETURN_IF_ERROR(CheckMemory(command->start, command->length));
+    IOAS_RETURN_IF_ERROR(MapFile(context, *ioas, *file, *command));
   }
   return Respond(call, *command);
 }
@@ -174,18 +235,17 @@ Status IoasUnmap(const Caller& caller, const decode::DecodedCall& call) {
     Context context(caller);
     const IoasState* const ioas = context.FindIoas(command->ioas_id);
     if (ioas == nullptr) return kNoObject;
-    ioas::IovaRange range = {0, UINT64_MAX};
+    Result<ioas::IovaRange> range = ioas::IovaRange{0, UINT64_MAX};
     const bool is_all = command->iova == 0 && command->length == UINT64_MAX;
     if (!is_all) {
       if (command->iova == UINT64_MAX || command->length == UINT64_MAX) return kTooLarge;
-      if (command->length == 0) return Error{EINVAL, "the length is 0"};
-      range = {command->iova, command->iova + (command->length - 1)};
-      if (range.last < range.first) return Error{EOVERFLOW, "the range wraps around"};
+      range = RangeOf(command->iova, command->length);
+      if (!range.ok()) return range.error();
     }
     AddressSpace space = context.SpaceOf(*ioas);
     const AddressSpace::Lock lock(space);
     command->length = 0;
-    IOAS_RETURN_IF_ERROR(space.UnmapWhole(range, command->length));
+    IOAS_RETURN_IF_ERROR(space.UnmapWhole(*range, command->length));
     if (command->length == 0 && !is_all) return Error{ENOENT, "nothing is mapped in the range"};
   }
   return Respond(call, *command);

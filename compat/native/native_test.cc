@@ -12,83 +12,15 @@
 #include "compat/abi/vfio_device.h"
 #include "compat/abi/vfio_numbers.h"
 #include "compat/native/context.h"
+#include "compat/native/native_fixture.h"
 #include "compat/soft/test_host.h"
 
 namespace compat::native {
 namespace {
 
-namespace iommufd = abi::iommufd;
 using soft::TestHost;
 
-constexpr uint64_t kPage = 4096;
-
-class NativeTest : public testing::Test {
- protected:
-  NativeTest() : iommufd_(host_.OpenIommufd()) {
-    memory_ = static_cast<std::byte*>(
-        mmap(nullptr, 64 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  }
-  ~NativeTest() override { munmap(memory_, 64 * kPage); }
-
-  template <typename Command>
-  long Call(uint32_t request, Command& command) {
-    command.size = sizeof(command);
-    return host_.Ioctl(iommufd_, request, &command);
-  }
-  uint32_t NewIoas() {
-    iommufd::IoasAlloc command = {};
-    EXPECT_EQ(Call(iommufd::kIoasAlloc, command), 0);
-    return command.out_ioas_id;
-  }
-  long Destroy(uint32_t id) {
-    iommufd::Destroy command = {.size = 0, .id = id};
-    return Call(iommufd::kDestroy, command);
-  }
-  long Map(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t offset = 0) {
-    iommufd::IoasMap command = {};
-    command.flags =
-        iommufd::kIoasMapFixedIova | iommufd::kIoasMapReadable | iommufd::kIoasMapWriteable;
-    command.ioas_id = ioas;
-    command.user_va = reinterpret_cast<uint64_t>(memory_) + offset;
-    command.length = length;
-    command.iova = iova;
-    return Call(iommufd::kIoasMap, command);
-  }
-  long Bind(int cdev, uint32_t& id) {
-    abi::DeviceBindIommufd bind = {sizeof(bind), 0, iommufd_, 0};
-    const long result = host_.Ioctl(cdev, abi::kDeviceBindIommufd, &bind);
-    if (result == 0) id = bind.out_devid;
-    return result;
-  }
-  long Attach(int cdev, uint32_t& table) {
-    abi::DeviceAttachIommufdPt attach = {};
-    attach.argsz = 12;
-    attach.pt_id = table;
-    const long result = host_.Ioctl(cdev, abi::kDeviceAttachIommufdPt, &attach);
-    table = attach.pt_id;
-    return result;
-  }
-  long Detach(int cdev) {
-    abi::DeviceDetachIommufdPt detach = {};
-    detach.argsz = 8;
-    return host_.Ioctl(cdev, abi::kDeviceDetachIommufdPt, &detach);
-  }
-  std::vector<iommufd::IovaRange> Usable(uint32_t ioas) {
-    std::vector<iommufd::IovaRange> ranges(64);
-    iommufd::IoasIovaRanges command = {};
-    command.ioas_id = ioas;
-    command.num_iovas = 64;
-    command.allowed_iovas = reinterpret_cast<uint64_t>(ranges.data());
-    EXPECT_EQ(Call(iommufd::kIoasIovaRanges, command), 0);
-    ranges.resize(command.num_iovas);
-    return ranges;
-  }
-  size_t BytesInUse() { return host_.host().arena().bytes_in_use(); }
-
-  TestHost host_;
-  int iommufd_;
-  std::byte* memory_;
-};
+using NativeTest = NativeFixture;
 
 TEST_F(NativeTest, ADeviceIsBoundAttachedAndGivenUp) {
   const uint32_t ioas = NewIoas();
@@ -243,6 +175,15 @@ TEST_F(NativeTest, AContextLivesAsLongAsADeviceIsBoundToIt) {
   EXPECT_EQ(BytesInUse(), before);
 }
 
+// BIND looks for lost files, and finds that its own is one.
+TEST_F(NativeTest, ADeviceThatIsClosedMeanwhileIsNotBound) {
+  const int cdev = host_.OpenCdev(0);
+  host_.Lose(cdev);
+  uint32_t id = 0;
+  EXPECT_EQ(Bind(cdev, id), -EBADF);
+  EXPECT_EQ(Bind(host_.OpenCdev(0), id), 0);
+}
+
 TEST_F(NativeTest, AForkedChildSharesTheContext) {
   const uint32_t ioas = NewIoas();
   const pid_t child = host_.Fork();
@@ -251,6 +192,38 @@ TEST_F(NativeTest, AForkedChildSharesTheContext) {
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   EXPECT_EQ(Map(ioas, 0, kPage), -EEXIST);
+}
+
+// Whoever attaches a device has nothing at the address that the other process has mapped.
+TEST_F(NativeTest, MemoryIsThatOfTheProcessThatMappedIt) {
+  const uint32_t ioas = NewIoas();
+  const int cdev = host_.OpenCdev(0);
+  uint32_t id = 0;
+  ASSERT_EQ(Bind(cdev, id), 0);
+  int go_on[2];
+  int mapped[2];
+  ASSERT_EQ(pipe(go_on), 0);
+  ASSERT_EQ(pipe(mapped), 0);
+  const pid_t child = host_.Fork();
+  if (child == 0) {
+    char byte = Map(ioas, 0, 2 * kPage) == 0 ? 0 : 1;
+    byte |= write(mapped[1], &byte, 1) != 1 || read(go_on[0], &byte, 1) != 1 ? 1 : 0;
+    _exit(byte);
+  }
+  char byte = 1;
+  ASSERT_EQ(read(mapped[0], &byte, 1), 1);
+  munmap(memory_, 2 * kPage);
+  uint32_t table = ioas;
+  EXPECT_EQ(Attach(cdev, table), 0);
+  EXPECT_EQ(Detach(cdev), 0);
+  byte = 0;
+  ASSERT_EQ(write(go_on[1], &byte, 1), 1);
+  int status = 1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  table = ioas;
+  EXPECT_EQ(Attach(cdev, table), -EFAULT);
+  for (const int fd : {go_on[0], go_on[1], mapped[0], mapped[1]}) close(fd);
 }
 
 // As a process leaves it that dies in the middle of an attachment: counts are wrong, and a page

@@ -5,6 +5,13 @@
 #include <cerrno>
 
 namespace compat::native {
+namespace {
+
+bool IsObject(const Object& object) {
+  return object.kind != ObjectKind::kNone && object.kind != ObjectKind::kTombstone;
+}
+
+}  // namespace
 
 ioas::Result<uint32_t> ObjectTable::Add(ObjectKind kind, uint32_t unit) {
   uint32_t id = std::max(state_->lowest_free, 1u);
@@ -27,8 +34,9 @@ ioas::Result<uint32_t> ObjectTable::Add(ObjectKind kind, uint32_t unit) {
   return id;
 }
 
-void ObjectTable::Remove(uint32_t id) {
-  At(id).kind = ObjectKind::kNone;
+void ObjectTable::Remove(uint32_t id, bool bury) {
+  At(id).kind = bury ? ObjectKind::kTombstone : ObjectKind::kNone;
+  if (bury) return;
   state_->lowest_free = std::min(state_->lowest_free, id);
   while (state_->end > 1 && At(state_->end - 1).kind == ObjectKind::kNone) --state_->end;
 }
@@ -36,14 +44,13 @@ void ObjectTable::Remove(uint32_t id) {
 Object* ObjectTable::Find(uint32_t id, ObjectKind kind) const {
   if (id == 0 || id >= state_->end) return nullptr;
   Object& object = At(id);
-  const bool is_there =
-      object.kind != ObjectKind::kNone && (kind == ObjectKind::kAny || object.kind == kind);
+  const bool is_there = IsObject(object) && (kind == ObjectKind::kAny || object.kind == kind);
   return is_there ? &object : nullptr;
 }
 
 uint32_t ObjectTable::Next(uint32_t id) const {
   for (; id < state_->end; ++id) {
-    if (At(id).kind != ObjectKind::kNone) return id;
+    if (IsObject(At(id))) return id;
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "ioas/base/arena.h"
+#include "ioas/base/number_range.h"
 #include "ioas/base/result.h"
 
 namespace compat::native {
@@ -15,8 +16,14 @@ enum class ObjectKind : uint32_t {
   kIoas = 1,
   kHwptPaging = 2,
   kDevice = 3,
-  kMock = 4,   // of those who test: a device of theirs
-  kAny = ~0u,  // for asking only
+  kMock = 4,  // of those who test: a device of theirs
+  kHwptNested = 10,
+  kFault = 11,
+  kViommu = 12,
+  kVdevice = 13,
+  kVeventq = 14,
+  kTombstone = 15,  // none: its number stays taken
+  kAny = ~0u,       // for asking only
 };
 
 struct Object {
@@ -43,14 +50,16 @@ class ObjectTable {
 
   // Enters the object at `unit`. ENOMEM, also where there are kMaxObjects - 1 already.
   ioas::Result<uint32_t> Add(ObjectKind kind, uint32_t unit);
-  // Takes `id` out.
-  void Remove(uint32_t id);
+  // Takes `id` out. With `bury` nothing ever has its number again: its user may not know.
+  void Remove(uint32_t id, bool bury = false);
   // The object `id`, if it is of `kind`; null if there is none.
   Object* Find(uint32_t id, ObjectKind kind) const;
 
   // The lowest number from `id` on that is an object's; 0 if there is none.
   uint32_t Next(uint32_t id) const;
   bool empty() const { return Next(1) == 0; }
+  // All of these numbers.
+  ioas::NumberRange<ObjectTable> ids() const { return {*this, 1, 0}; }
   // Frees the table's memory. It is empty.
   void Clear();
 

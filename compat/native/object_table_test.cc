@@ -50,6 +50,9 @@ TEST_F(ObjectTableTest, HoldsAsManyAsItSaysAndNoMore) {
     ASSERT_EQ(*table_.Add(ObjectKind::kIoas, id), id);
   }
   EXPECT_EQ(table_.Add(ObjectKind::kIoas, 1).error().code, ENOMEM);
+  table_.Remove(776, /*bury=*/true);
+  EXPECT_EQ(table_.Find(776, ObjectKind::kAny), nullptr);
+  EXPECT_EQ(table_.Next(776), 777u);
   table_.Remove(777);
   EXPECT_EQ(table_.Next(777), 778u);
   EXPECT_EQ(*table_.Add(ObjectKind::kIoas, 1), 777u);

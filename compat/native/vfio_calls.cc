@@ -94,10 +94,8 @@ Status Unmap(AddressSpace& space, abi::DmaUnmap& unmap) {
   if ((unmap.flags & abi::kDmaUnmapFlagAll) != 0) {
     return space.UnmapWhole({0, UINT64_MAX}, unmap.size);
   }
-  if (size == 0) return Error{EINVAL, "the size is 0"};
-  const uint64_t last = unmap.iova + (size - 1);
-  if (last < unmap.iova) return Error{EOVERFLOW, "the range wraps around"};
-  return space.UnmapWhole({unmap.iova, last}, unmap.size);
+  const Result<ioas::IovaRange> range = RangeOf(unmap.iova, size);
+  return range.ok() ? space.UnmapWhole(*range, unmap.size) : range.error();
 }
 
 Result<long> UnmapDma(const Caller& caller, const decode::DecodedCall& call) {

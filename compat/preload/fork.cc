@@ -9,6 +9,8 @@
 #include "compat/preload/control.h"
 #include "compat/preload/process_host.h"
 #include "ioas/process_table.h"
+#include "ioas/soft/file_memory.h"
+#include "ioas/soft/hidden_descriptors.h"
 #include "ioas/soft/soft_device.h"
 
 namespace compat::preload {
@@ -18,9 +20,13 @@ void BeforeFork() {
   HoldOpening();
   HoldBarMappings();
   kernel::HoldForkGate();
+  ioas::soft::HoldFiles();
+  ioas::soft::HoldHiding();
 }
 
 void InChild() {
+  ioas::soft::ReleaseHiding();
+  ioas::soft::ReleaseFiles();
   kernel::ReleaseForkGate();
   ioas::ProcessTable::OnFork();
   ioas::soft::SoftDevice::AfterForkInChild();
@@ -32,6 +38,8 @@ void InChild() {
 }
 
 void InParent() {
+  ioas::soft::ReleaseHiding();
+  ioas::soft::ReleaseFiles();
   kernel::ReleaseForkGate();
   ioas::soft::SoftDevice::AfterForkInParent();
   ReleaseBarMappings();

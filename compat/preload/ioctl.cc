@@ -1,5 +1,7 @@
 // ioctl(): the library's main door.
+#include <cinttypes>
 #include <cstdarg>
+#include <cstdio>
 
 #include "compat/abi/vfio_numbers.h"
 #include "compat/decode/call.h"
@@ -10,6 +12,7 @@
 #include "compat/preload/next.h"
 #include "compat/preload/own_memory.h"
 #include "compat/preload/process_host.h"
+#include "compat/vfio/range_advice.h"
 
 namespace compat::preload {
 namespace {
@@ -27,6 +30,27 @@ const char* NameOf(uint32_t slot, unsigned long request) {
   return rows.empty() ? "ioctl" : rows.front().name;
 }
 
+// Fails a call, and says in the log what would have done if it was refused for its IOVAs.
+__attribute__((noinline)) int FailWithAdvice(int fd, uint32_t slot, const vfio::CallArguments& call,
+                                             const ioas::Error& error) {
+  const char* const name = NameOf(slot, call.request);
+  const auto advice = vfio::AdviseOn(*OpenedHost(), slot, call, error.code);
+  if (!advice) return Fail(name, fd, error);
+  const auto text_of = [](const std::optional<ioas::IovaRange>& range, char(&text)[64]) {
+    if (range)
+      std::snprintf(text, sizeof(text), "0x%" PRIx64 "-0x%" PRIx64, range->first, range->last);
+    return text;
+  };
+  char refused[64] = "no place is large enough";
+  char instead[64] = "nothing";
+  Log(settings::LogLevel::kDebug, "%s on descriptor %d: errno %d: %s: %s%s; %s would do%s", name,
+      fd, error.code, error.reason, text_of(advice->refused, refused),
+      advice->refused ? " is not usable" : "", text_of(advice->instead, instead),
+      advice->instead && !advice->is_as_large ? ", the largest that there is" : "");
+  errno = error.code;
+  return -1;
+}
+
 // The call on a descriptor that the table knows.
 __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long request,
                                        uint64_t argument) {
@@ -40,6 +64,9 @@ __attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long requ
   const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, request, argument, memory);
   errno = saved_errno;
   if (result.ok()) return static_cast<int>(*result);
+  if (IsLogged(settings::LogLevel::kDebug)) [[unlikely]] {
+    return FailWithAdvice(fd, slot, {request, argument, memory}, result.error());
+  }
   return Fail(NameOf(slot, request), fd, result.error());
 }
 

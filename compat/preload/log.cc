@@ -22,13 +22,16 @@ std::atomic<int> g_log_fd{STDERR_FILENO};
 void StartLog(settings::LogLevel level, const char* file) {
   g_level = level;
   if (*file == '\0') return;
-  const long fd =
-      ioas::SystemCall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    Log(settings::LogLevel::kError, "cannot open the log file %s (errno %ld)", file, -fd);
-    return;
+  const auto hidden = ioas::soft::OpenHidden([file] {
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    return ioas::SystemCall(SYS_openat, AT_FDCWD, file, kFlags, 0644);
+  });
+  if (hidden.ok()) {
+    g_log_fd = *hidden;
+  } else {
+    const int code = hidden.error().code;
+    Log(settings::LogLevel::kError, "cannot open the log file %s (errno %d)", file, code);
   }
-  if (const auto hidden = ioas::soft::Hide(static_cast<int>(fd)); hidden.ok()) g_log_fd = *hidden;
 }
 
 bool IsLogged(settings::LogLevel level) { return level <= g_level.load(std::memory_order_relaxed); }

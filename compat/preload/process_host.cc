@@ -33,6 +33,7 @@ namespace {
 
 using ioas::PrivateLock;
 using ioas::SystemCall;
+using ioas::soft::OpenHidden;
 using settings::LogLevel;
 
 class ProcessDescriptors final : public vfio::Descriptors {
@@ -107,13 +108,10 @@ uint32_t EntryFor(const vfio::Host& host, uint32_t slot) {
   return passes ? slot | kPassesThrough : slot;
 }
 
-// Opens the host in the file `fd`, which becomes the library's.
-vfio::Host* OpenHostIn(long fd, const settings::Settings& settings) {
-  if (fd < 0)
-    return Fail("cannot open the host's file", static_cast<int>(-fd), settings.host.c_str());
-  const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
+// Opens the host in the file `hidden`, if it is one.
+vfio::Host* OpenHostIn(const ioas::Result<int>& hidden, const settings::Settings& settings) {
   if (!hidden.ok())
-    return Fail("cannot keep the host's file", hidden.error().code, hidden.error().reason);
+    return Fail("cannot open the host's file", hidden.error().code, settings.host.c_str());
   WatchSignalHandlers();
   std::unique_ptr<vfio::Platform> platform = NewPlatform(settings);
   std::unique_ptr<const ppc::ContainerPersonality> personality(
@@ -189,8 +187,8 @@ vfio::Host* HostOf(int fd, const settings::Settings& settings) {
   HandleForks();
   const PrivateLock::Guard guard(g_opening);
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
-  const long file = HostFileOf(fd, settings);
-  return file >= 0 ? OpenHostIn(file, settings) : nullptr;
+  const ioas::Result<int> file = OpenHidden([&] { return HostFileOf(fd, settings); });
+  return file.ok() ? OpenHostIn(file, settings) : nullptr;
 }
 
 void ProcessDescriptors::OnNew(int fd, uint32_t slot) {
@@ -231,7 +229,7 @@ vfio::Host* ConfiguredHost() {
   if (vfio::Host* host = OpenedHost(); host != nullptr || g_failed) return host;
   // Nothing to offer: legacy programs then see what the machine has.
   if (!UsesKernel() && settings->devices.empty() && settings->host.empty()) return nullptr;
-  return OpenHostIn(OpenHostFile(*settings), *settings);
+  return OpenHostIn(OpenHidden([settings] { return OpenHostFile(*settings); }), *settings);
 }
 
 uint32_t VerifiedSlotOf(int fd) {

@@ -171,6 +171,10 @@ bool DescriptorPath(int fd, char* path, size_t size) {
     case decode::DescriptorKind::kCdev:
       std::snprintf(path, size, "/dev/vfio/devices/vfio%u", file.object);
       return true;
+    case decode::DescriptorKind::kEvents:
+      // The kernel tells page requests from events here.
+      std::snprintf(path, size, "anon_inode:[iommufd-pgfault]");
+      return true;
     default:
       std::snprintf(path, size, "anon_inode:[vfio-device]");
       return true;

@@ -56,6 +56,8 @@ enum class Kind : uint16_t {
   kClearFaults = 27,      // nothing -> FaultList, no array
   kInjectFaults = 28,     // InjectFaults -> nothing
   kDirty = 29,            // Dirty -> DirtyAnswer, bytes
+  kFindRange = 30,        // FindRange -> FoundRange, IovaLimits[]
+  kListIoases = 31,       // ListContainers -> ContainerList, IoasInfo[]
 };
 inline constexpr uint16_t kAnswerBit = 0x8000;
 
@@ -142,6 +144,20 @@ struct ContainerInfo {
   Limits limits;
 };
 
+// An address space of iommufd's own calls. Its number has bit 31 set, which those of containers
+// never have, and stands for a container's in requests about an address space: ContainerRef,
+// ListMappings, Translate, FindRange.
+struct IoasInfo {
+  uint32_t number;
+  uint32_t context;  // counts contexts (open /dev/iommu) of the host from 1
+  uint32_t object;   // its number there
+  int32_t opener;    // of the context
+  uint64_t groups;   // a bit for each index of GroupList: groups with a device attached to it
+  uint64_t live_mappings;
+  uint64_t bytes_mapped;
+};
+inline constexpr uint32_t kIoasBit = 1u << 31;
+
 struct GroupList {
   uint32_t count;  // at most 64
   uint32_t reserved;
@@ -198,6 +214,26 @@ struct Translated {
   MappingInfo mapping;
   uint64_t user_address;
   uint64_t contiguous;
+};
+
+// A range of `size` bytes that somebody is going to need: usable, without mappings and windows.
+struct FindRange {
+  uint32_t container;
+  uint32_t reserved;   // 0
+  uint64_t size;       // at least 1
+  uint64_t alignment;  // of its first address, a power of two; 0: the smallest page
+  uint64_t lowest;     // it does not begin below
+  uint64_t highest;    // and does not end above
+};
+inline constexpr uint32_t kMaxFreeRanges = 64;
+struct FoundRange {
+  uint32_t is_found;     // 1: `range` is the lowest such range; 0: there is none
+  uint32_t has_largest;  // 1: `largest` is the largest that begins as is asked for
+  IovaLimits range;
+  IovaLimits largest;
+  uint64_t alignment;  // the one that was looked for
+  uint32_t count;      // of the ranges behind it, at most kMaxFreeRanges: free, within the bounds
+  uint32_t more;       // 1: there are others behind the last
 };
 
 // --- Events ---
@@ -293,8 +329,11 @@ struct FaultInfo {
   uint64_t count;
   uint32_t device;  // PciAddress number
   uint32_t access;
+  uint32_t pasid;  // that the access named; kNoPasid: none
+  uint32_t reserved;
   char reason[64];  // ends with a zero
 };
+inline constexpr uint32_t kNoPasid = UINT32_MAX;
 struct InjectFaults {
   uint32_t count;  // at most kMaxLimitRanges
   uint32_t dry_run;

@@ -26,10 +26,9 @@ bool Connection::Open(const char* path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-  const long fd = SystemCall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return false;
-  // At once: the program may be about to close whatever it does not know.
-  const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
+  const ioas::Result<int> hidden = ioas::soft::OpenHidden([] {
+    return SystemCall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  });
   if (!hidden.ok()) return false;
   socket_ = *hidden;
   if (SystemCall(SYS_connect, socket_, &address, sizeof(address)) < 0) Close();

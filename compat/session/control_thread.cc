@@ -44,10 +44,11 @@ int64_t Milliseconds() {
 
 // Reads a file of /proc. Returns how many bytes it had, as far as they fit.
 size_t ReadProc(const char* path, std::span<char> buffer) {
-  const long fd = SystemCall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return 0;
-  const long size = SystemCall(SYS_read, fd, buffer.data(), buffer.size());
-  SystemCall(SYS_close, fd);
+  const ioas::Result<int> fd = ioas::soft::OpenHidden(
+      [path] { return SystemCall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0); });
+  if (!fd.ok()) return 0;
+  const long size = SystemCall(SYS_read, *fd, buffer.data(), buffer.size());
+  ioas::soft::CloseHidden(*fd);
   return size > 0 ? static_cast<size_t>(size) : 0;
 }
 
@@ -79,9 +80,8 @@ ioas::Status ControlThread::Start() {
     if (memory == MAP_FAILED) return ioas::Error{ENOMEM, "no memory for messages"};
     buffers_ = static_cast<std::byte*>(memory);
   }
-  const long event = SystemCall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (event < 0) return ioas::Error{EMFILE, "no descriptor for the control thread"};
-  const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(event));
+  const ioas::Result<int> hidden = ioas::soft::OpenHidden(
+      [] { return SystemCall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK); });
   if (!hidden.ok()) return hidden.error();
   wake_ = *hidden;
   hello_ = DescribeProcess(host_);

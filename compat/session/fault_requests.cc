@@ -39,6 +39,8 @@ ioas::Status Responder::ListFaults(Writer& answer) {
     info->count = record.count;
     info->device = record.device;
     info->access = record.direction;
+    static_assert(kNoPasid == ioas::soft::kNoPasid);
+    info->pasid = record.pasid;
     Writer::CopyReason(info->reason, ioas::soft::Describe(record.reason));
   }
   return {};

@@ -89,6 +89,61 @@ ioas::Status Responder::ListContainers(Packet packet, Writer& answer) {
   return {};
 }
 
+namespace {
+
+// Lists as many address spaces of contexts as fit.
+class IoasLister final : public vfio::IoasVisitor {
+ public:
+  IoasLister(const vfio::Host& host, Writer& answer)
+      : arena_(host.arena()), answer_(answer), list_(answer.Add<ContainerList>()) {}
+
+  bool Visit(const vfio::IoasView& view) override {
+    ioas::AddressSpace space(arena_, view.space);
+    const ioas::AddressSpace::TimedLock lock(space, kPatience);
+    if (!lock.held()) {
+      status_ = kSpaceIsHeld;
+      return false;
+    }
+    auto* const info = answer_.Add<IoasInfo>();
+    if (info == nullptr) {
+      list_->more = 1;
+      return false;
+    }
+    *info = {.number = view.number,
+             .context = view.context,
+             .object = view.object,
+             .opener = static_cast<int32_t>(view.opener),
+             .groups = view.groups,
+             .live_mappings = space.state().live_mappings(),
+             .bytes_mapped = space.statistics().bytes_mapped};
+    ++list_->count;
+    return true;
+  }
+  const ioas::Status& status() const { return status_; }
+
+ private:
+  ioas::Arena arena_;
+  Writer& answer_;
+  ContainerList* list_;
+  ioas::Status status_;
+};
+
+}  // namespace
+
+ioas::Status Responder::ListIoases(Packet packet, Writer& answer) {
+  const auto* const request = WholeBody<session::ListContainers>(packet);
+  if (request == nullptr) return kNotRight;
+  const vfio::Host::TimedLock lock(host_, kPatience);
+  if (!lock.held()) return kHostIsHeld;
+  // What processes left behind that were killed.
+  if (request->after == 0) host_.EndLostFiles();
+  IoasLister lister(host_, answer);
+  if (request->after != UINT32_MAX) {
+    IOAS_RETURN_IF_ERROR(VisitIoases(host_, request->after + 1, lister));
+  }
+  return lister.status();
+}
+
 ioas::Status Responder::ListGroups(Writer& answer) {
   auto* const list = answer.Add<GroupList>();
   const vfio::Host::TimedLock lock(host_, kPatience);

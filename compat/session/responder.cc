@@ -29,6 +29,8 @@ ioas::Status Responder::Handle(Kind kind, Packet packet, Writer& answer) {
       return has_body ? kNotRight : ioas::Status();
     case Kind::kListContainers:
       return ListContainers(packet, answer);
+    case Kind::kListIoases:
+      return ListIoases(packet, answer);
     case Kind::kListGroups:
       return has_body ? kNotRight : ListGroups(answer);
     case Kind::kGetAddressSpace:
@@ -37,6 +39,8 @@ ioas::Status Responder::Handle(Kind kind, Packet packet, Writer& answer) {
       return ListMappings(packet, answer);
     case Kind::kTranslate:
       return Translate(packet, answer);
+    case Kind::kFindRange:
+      return FindRange(packet, answer);
     case Kind::kSubscribe:
       return Subscribe(packet);
     case Kind::kAct:

@@ -33,10 +33,12 @@ class Responder {
   // Each answers one kind. EPROTO: the message is not right.
   ioas::Status Handle(Kind kind, Packet packet, Writer& answer);
   ioas::Status ListContainers(Packet packet, Writer& answer);
+  ioas::Status ListIoases(Packet packet, Writer& answer);
   ioas::Status ListGroups(Writer& answer);
   ioas::Status GetAddressSpace(Packet packet, Writer& answer);
   ioas::Status ListMappings(Packet packet, Writer& answer);
   ioas::Status Translate(Packet packet, Writer& answer);
+  ioas::Status FindRange(Packet packet, Writer& answer);
   ioas::Status Subscribe(Packet packet) const;
   ioas::Status Act(Packet packet, Writer& answer);
   ioas::Status SetLimits(Packet packet);
@@ -52,11 +54,12 @@ class Responder {
   ioas::Result<vfio::ContainerState*> FindContainer(uint32_t number) const;
   // The same, if it has an IOMMU. ENODEV.
   ioas::Result<vfio::ContainerState*> FindContainerWithIommu(uint32_t number) const;
-  // Returns what `function(space)` does with the address space of the container of that number,
-  // under the host's lock and the address space's. EBUSY if one is held, else as
-  // FindContainerWithIommu.
+  // Returns what `function(space, devices)` does with the address space of that number, of a
+  // container or of a context of iommufd, under the locks of the host, of the context and of the
+  // address space. `devices`: the context's, by which reserved ranges name their owners. EBUSY if a
+  // lock is held, else as FindContainerWithIommu.
   template <typename Function>
-  ioas::Status WithSpace(uint32_t number, Function function);
+  ioas::Status WithSpace(uint32_t number, Function function) const;
   ioas::Status Describe(const vfio::ContainerState& container, ContainerInfo& info) const;
   MappingInfo InfoOf(const ioas::Mapping& mapping) const;
 

@@ -160,11 +160,14 @@ TEST_F(ResponderTest, ListsFaultsAndClearsThem) {
   EXPECT_EQ(fault.count, 2u);
   EXPECT_EQ(fault.device, 5u << 3);
   EXPECT_EQ(fault.access, 2u);
+  EXPECT_EQ(fault.pasid, kNoPasid);
   EXPECT_STREQ(fault.reason, "nothing is mapped there");
-  EXPECT_EQ(Answer(Message(Kind::kClearFaults)).body<FaultList>().count, 1u);
+  log.Record({0x1000, 5u << 3, ioas::kAccessWrite, ioas::soft::FaultReason::kNotMapped, 1, 7});
+  EXPECT_EQ((Answer(Message(Kind::kListFaults)).elements<FaultList, FaultInfo>(2)[1].pasid), 7u);
+  EXPECT_EQ(Answer(Message(Kind::kClearFaults)).body<FaultList>().count, 2u);
   const auto cleared = Answer(Message(Kind::kListFaults)).body<FaultList>();
   EXPECT_EQ(cleared.count, 0u);
-  EXPECT_EQ(cleared.total, 2u);
+  EXPECT_EQ(cleared.total, 3u);
 }
 
 TEST_F(ResponderTest, InjectsFaultsInPlaceOfThoseBefore) {

@@ -177,6 +177,70 @@ TEST_F(ResponderTest, Translates) {
             ENODATA);
 }
 
+TEST_F(ResponderTest, FindsRangesThatAreFree) {
+  int group = -1;
+  const int container = host_.ContainerOfType(abi::kType1v2Iommu, group);
+  ASSERT_EQ(MapAt(container, 0x1000, 0x1000), 0);
+  session::FindRange request = {.container = 1,
+                                .reserved = 0,
+                                .size = 0x1001,
+                                .alignment = 0,
+                                .lowest = 0,
+                                .highest = 0xffff};
+  Message answer = Ask(Kind::kFindRange, request);
+  FoundRange found = answer.body<FoundRange>();
+  EXPECT_EQ(found.is_found, 1u);
+  EXPECT_EQ(found.range.first, 0x2000u);
+  EXPECT_EQ(found.range.last, 0x3000u);
+  EXPECT_EQ(found.alignment, 4096u);
+  EXPECT_EQ(found.largest.last, 0xffffu);
+  ASSERT_EQ(found.count, 2u);
+  EXPECT_EQ(found.more, 0u);
+  auto free = answer.elements<FoundRange, IovaLimits>(2);
+  EXPECT_EQ(free[0].last, 0xfffu);
+  EXPECT_EQ(free[1].first, 0x2000u);
+
+  request.size = 0x10000;
+  answer = Ask(Kind::kFindRange, request);
+  found = answer.body<FoundRange>();
+  EXPECT_EQ(found.is_found, 0u);
+  EXPECT_EQ(found.has_largest, 1u);
+  EXPECT_EQ(found.largest.first, 0x2000u);
+  EXPECT_EQ(found.count, 2u);
+
+  request.size = 0;
+  EXPECT_EQ(ErrorOf(Kind::kFindRange, request), EINVAL);
+  request.size = 1;
+  request.alignment = 3;
+  EXPECT_EQ(ErrorOf(Kind::kFindRange, request), EINVAL);
+  request.alignment = 1;
+  request.lowest = 0x10000;
+  EXPECT_EQ(ErrorOf(Kind::kFindRange, request), EINVAL);
+  request.container = 2;
+  request.lowest = 0;
+  EXPECT_EQ(ErrorOf(Kind::kFindRange, request), ENOENT);
+}
+
+TEST_F(ResponderTest, ListsAsManyFreeRangesAsItHasRoomFor) {
+  int group = -1;
+  const int container = host_.ContainerOfType(abi::kType1v2Iommu, group);
+  for (uint64_t i = 0; i < kMaxFreeRanges; ++i) ASSERT_EQ(MapAt(container, i * 8192, 4096), 0);
+  session::FindRange request = {.container = 1,
+                                .reserved = 0,
+                                .size = 1,
+                                .alignment = 1,
+                                .lowest = 0,
+                                .highest = uint64_t{kMaxFreeRanges} * 8192 - 1};
+  FoundRange found = Ask(Kind::kFindRange, request).body<FoundRange>();
+  EXPECT_EQ(found.count, kMaxFreeRanges);
+  EXPECT_EQ(found.more, 0u);
+  ASSERT_EQ(MapAt(container, uint64_t{kMaxFreeRanges} * 8192, 4096), 0);
+  request.highest += 8192;
+  found = Ask(Kind::kFindRange, request).body<FoundRange>();
+  EXPECT_EQ(found.count, kMaxFreeRanges);
+  EXPECT_EQ(found.more, 1u);
+}
+
 TEST_F(ResponderTest, SaysWhichContainersThereAreNot) {
   host_.OpenContainer();
   EXPECT_EQ(ErrorOf(Kind::kGetAddressSpace, ContainerRef{.container = 9, .reserved = 0}), ENOENT);

@@ -19,16 +19,16 @@ void SocketWatch::Begin(const char* path) {
   std::strncpy(folder, path, sizeof(folder) - 1);
   // "/socket" lies in "/".
   folder[std::max<long>(std::strrchr(folder, '/') - folder, 1)] = '\0';
-  const long fd = SystemCall(SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK);
-  if (fd < 0) return;
+  const ioas::Result<int> hidden = ioas::soft::OpenHidden(
+      [] { return SystemCall(SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK); });
+  if (!hidden.ok()) return;
   // A socket that is there already may be given to others, or listened on, later.
   constexpr uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_ATTRIB;
-  if (SystemCall(SYS_inotify_add_watch, fd, folder, kEvents) < 0) {
-    SystemCall(SYS_close, fd);
-    return;
+  if (SystemCall(SYS_inotify_add_watch, *hidden, folder, kEvents) >= 0) {
+    inotify_ = *hidden;
+  } else {
+    ioas::soft::CloseHidden(*hidden);
   }
-  const ioas::Result<int> hidden = ioas::soft::Hide(static_cast<int>(fd));
-  if (hidden.ok()) inotify_ = *hidden;
 }
 
 void SocketWatch::End() {

@@ -53,12 +53,14 @@ Parsed<bool> ParseSwitch(std::string_view text) {
   return text == "1";
 }
 
-std::string CheckDevices(std::vector<DeviceSettings>& devices) {
-  for (const DeviceSettings& device : devices) {
+std::string CheckDevices(Settings& settings) {
+  for (const DeviceSettings& device : settings.devices) {
+    if (device.kind != DeviceKind::kNvme) continue;
     const Parsed<std::string> image = ParsePath(device.image);
     if (!image.ok()) return Blame(kDevicesVariable, "image " + image.message());
   }
-  const std::string problem = AssignGroups(devices);
+  std::string problem = AssignGroups(settings.devices);
+  if (problem.empty()) problem = AssignIommus(settings);
   return problem.empty() ? problem : Blame(kDevicesVariable, problem);
 }
 
@@ -119,7 +121,8 @@ Parsed<Settings> FromEnvironment() {
   Settings settings;
   std::string problem = ReadScalar(kBackendVariable, ParseBackend, settings.backend);
   if (problem.empty()) problem = ReadList(kDevicesVariable, ParseDevice, settings.devices);
-  if (problem.empty()) problem = CheckDevices(settings.devices);
+  if (problem.empty()) problem = ReadScalar(kIommuVariable, ParseIommu, settings.iommu);
+  if (problem.empty()) problem = CheckDevices(settings);
   if (problem.empty()) problem = ReadList(kFaultsVariable, ParseFault, settings.faults);
   if (problem.empty()) problem = ReadContainer(settings);
   if (problem.empty()) problem = ReadScalar(kLogVariable, ParseLogLevel, settings.log_level);
@@ -139,6 +142,9 @@ std::vector<std::string> ToEnvironment(const Settings& settings) {
     assignments.push_back(WriteList(kDevicesVariable, settings.devices));
   }
   if (!settings.faults.empty()) assignments.push_back(WriteList(kFaultsVariable, settings.faults));
+  if (settings.iommu != Settings().iommu) {
+    assignments.push_back(Assignment(kIommuVariable, ToString(settings.iommu)));
+  }
   WriteContainer(settings, assignments);
   if (settings.log_level != Settings().log_level) {
     assignments.push_back(Assignment(kLogVariable, ToString(settings.log_level)));

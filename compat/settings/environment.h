@@ -13,6 +13,7 @@ namespace compat::settings {
 inline constexpr char kBackendVariable[] = "VFIO_COMPAT_BACKEND";
 inline constexpr char kDevicesVariable[] = "VFIO_COMPAT_DEVICES";
 inline constexpr char kFaultsVariable[] = "VFIO_COMPAT_FAULTS";
+inline constexpr char kIommuVariable[] = "VFIO_COMPAT_IOMMU";
 inline constexpr char kContainerVariable[] = "VFIO_COMPAT_CONTAINER";
 inline constexpr char kPlatformVariable[] = "VFIO_COMPAT_PLATFORM";
 inline constexpr char kTce64StartVariable[] = "VFIO_COMPAT_TCE64_START";

@@ -14,7 +14,7 @@ class EnvironmentTest : public testing::Test {
 
   static void Clear() {
     for (const char* name :
-         {kBackendVariable, kDevicesVariable, kFaultsVariable, kContainerVariable,
+         {kBackendVariable, kDevicesVariable, kFaultsVariable, kIommuVariable, kContainerVariable,
           kPlatformVariable, kTce64StartVariable, kLogVariable, kLogFileVariable, kHostVariable,
           kControlVariable, kSummaryVariable}) {
       unsetenv(name);
@@ -106,7 +106,10 @@ TEST_F(EnvironmentTest, ReadsWhatItWrites) {
   Settings settings;
   settings.backend = Backend::kSoft;
   settings.devices = {*ParseDevice("nvme,addr=00:05.0,image=/a;b,,c,group=4,block_size=4096"),
-                      *ParseDevice("nvme,addr=00:06.0,image=/d,group=4")};
+                      *ParseDevice("nvme,addr=00:06.0,image=/d,group=4"),
+                      *ParseDevice("nvme,addr=00:07.0,image=/e,group=5,iommu=power")};
+  settings.iommu = Iommu::kSignExtended;
+  ASSERT_EQ(AssignIommus(settings), "");
   settings.faults = {{0x1000, 0x1fff}, {0, UINT64_MAX}};
   settings.container = ContainerTypes::kBoth;
   settings.platform = PowerPlatform::kPSeries;
@@ -122,10 +125,23 @@ TEST_F(EnvironmentTest, ReadsWhatItWrites) {
   EXPECT_EQ(ToEnvironment(*read), assignments);
   EXPECT_EQ(read->devices[0].image, "/a;b,c");
   EXPECT_EQ(read->faults, settings.faults);
+  EXPECT_EQ(read->iommu, settings.iommu);
+  EXPECT_EQ(read->devices[0].iommu, Iommu::kSignExtended);
+  EXPECT_EQ(read->devices[2].iommu, Iommu::kPower);
   EXPECT_EQ(read->container, settings.container);
   EXPECT_EQ(read->platform, settings.platform);
   EXPECT_EQ(read->tce64_start, settings.tce64_start);
   Clear();
+}
+
+TEST_F(EnvironmentTest, DevicesAreBehindTheIommuOfAll) {
+  setenv(kDevicesVariable, "nvme,addr=00:05.0,image=/a", 1);
+  setenv(kIommuVariable, "power", 1);
+  const Parsed<Settings> settings = FromEnvironment();
+  ASSERT_TRUE(settings.ok()) << settings.message();
+  EXPECT_EQ(settings->devices[0].iommu, Iommu::kPower);
+  Clear();
+  EXPECT_NE(WhyNot(kIommuVariable, "arm").find("'arm' is not a kind of IOMMU"), std::string::npos);
 }
 
 TEST_F(EnvironmentTest, DefaultsStillAskForAHost) {

@@ -26,10 +26,18 @@ constexpr Named<ContainerTypes> kContainerTypes[] = {{"type1", ContainerTypes::k
 constexpr Named<PowerPlatform> kPowerPlatforms[] = {{"powernv", PowerPlatform::kPowerNv},
                                                     {"pseries", PowerPlatform::kPSeries}};
 
+constexpr Named<Iommu> kIommus[] = {{"auto", Iommu::kAuto},
+                                    {"x86", Iommu::kX86},
+                                    {"power", Iommu::kPower},
+                                    {"sign-extended", Iommu::kSignExtended}};
+
 constexpr Named<LogLevel> kLogLevels[] = {{"error", LogLevel::kError},
                                           {"warning", LogLevel::kWarning},
                                           {"info", LogLevel::kInfo},
                                           {"debug", LogLevel::kDebug}};
+
+constexpr Named<DeviceKind> kDeviceKinds[] = {{"nvme", DeviceKind::kNvme},
+                                              {"dma", DeviceKind::kDma}};
 
 template <typename Value, size_t kCount>
 Parsed<Value> FindByName(const Named<Value> (&all)[kCount], std::string_view text,
@@ -60,6 +68,15 @@ Parsed<uint32_t> ParseGroup(std::string_view text) {
   return static_cast<uint32_t>(*number);
 }
 
+std::string SetPasidBits(DeviceSettings& device, std::string_view value) {
+  const Parsed<uint64_t> bits = ParseNumber(value);
+  if (!bits.ok() || *bits == 0 || *bits > kMaxPasidBits) {
+    return "pasid_bits " + Quoted(value) + " is not a number from 1 to 20";
+  }
+  device.pasid_bits = static_cast<uint8_t>(*bits);
+  return "";
+}
+
 // Sets the option `name` of `device`. Returns why it cannot be, or an empty string.
 std::string SetDeviceOption(DeviceSettings& device, std::string_view name, std::string_view value) {
   if (name == "addr") {
@@ -67,7 +84,8 @@ std::string SetDeviceOption(DeviceSettings& device, std::string_view name, std::
     device.address = *address;
     return address.message();
   }
-  if (name == "image") {
+  const bool is_nvme = device.kind == DeviceKind::kNvme;
+  if (is_nvme && name == "image") {
     device.image = value;
     return value.empty() ? "image= names no file" : "";
   }
@@ -76,14 +94,21 @@ std::string SetDeviceOption(DeviceSettings& device, std::string_view name, std::
     device.group = *group;
     return group.message();
   }
-  if (name == "block_size") {
+  if (is_nvme && name == "block_size") {
     if (value != "512" && value != "4096") {
       return "block_size " + Quoted(value) + " is neither 512 nor 4096";
     }
     device.block_size = value == "512" ? 512 : 4096;
     return "";
   }
-  return "unknown option " + Quoted(name) + ": expected addr, image, group or block_size";
+  if (!is_nvme && name == "pasid_bits") return SetPasidBits(device, value);
+  if (name == "iommu") {
+    const Parsed<Iommu> iommu = ParseIommu(value);
+    device.iommu = *iommu;
+    return iommu.message();
+  }
+  return "unknown option " + Quoted(name) + ": expected addr, " +
+         (is_nvme ? "image, group, block_size or iommu" : "group, pasid_bits or iommu");
 }
 
 }  // namespace
@@ -98,6 +123,10 @@ Parsed<ContainerTypes> ParseContainerTypes(std::string_view text) {
 
 Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text) {
   return FindByName(kPowerPlatforms, text, "POWER platform");
+}
+
+Parsed<Iommu> ParseIommu(std::string_view text) {
+  return FindByName(kIommus, text, "kind of IOMMU");
 }
 
 Parsed<uint64_t> ParseWindowStart(std::string_view text) {
@@ -124,11 +153,11 @@ Parsed<DeviceSettings> ParseDevice(std::string_view text) {
     return Refusal{"device " + Quoted(text) + ": " + std::string(why)};
   };
   const std::vector<std::string> words = SplitEscaped(text, ',');
-  if (words.empty() || words.front() != "nvme") {
-    const std::string_view kind = words.empty() ? std::string_view() : words.front();
-    return refuse("unknown kind " + Quoted(kind) + ": expected nvme");
-  }
+  const std::string_view kind_name = words.empty() ? std::string_view() : words.front();
+  const Parsed<DeviceKind> kind = FindByName(kDeviceKinds, kind_name, "kind of device");
+  if (!kind.ok()) return refuse("unknown kind " + Quoted(kind_name) + ": expected nvme or dma");
   DeviceSettings device;
+  device.kind = *kind;
   std::vector<std::string_view> seen;
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string_view word = words[i];
@@ -145,6 +174,7 @@ Parsed<DeviceSettings> ParseDevice(std::string_view text) {
     if (!problem.empty()) return refuse(problem);
   }
   for (const std::string_view needed : {"addr", "image"}) {
+    if (needed == "image" && device.kind != DeviceKind::kNvme) continue;
     if (std::find(seen.begin(), seen.end(), needed) == seen.end()) {
       return refuse("option " + Quoted(needed) + " is missing");
     }
@@ -175,15 +205,20 @@ std::string_view ToString(ContainerTypes types) { return FindByValue(kContainerT
 
 std::string_view ToString(PowerPlatform platform) { return FindByValue(kPowerPlatforms, platform); }
 
+std::string_view ToString(Iommu iommu) { return FindByValue(kIommus, iommu); }
+
 std::string_view ToString(LogLevel level) { return FindByValue(kLogLevels, level); }
 
 std::string ToString(const DeviceSettings& device) {
-  std::string text = "nvme,addr=" + device.address.ToString();
-  text += ",image=" + Escape(device.image, ',');
+  std::string text(FindByValue(kDeviceKinds, device.kind));
+  text += ",addr=" + device.address.ToString();
+  if (device.kind == DeviceKind::kNvme) text += ",image=" + Escape(device.image, ',');
   if (device.group != kAnyGroup) text += ",group=" + std::to_string(device.group);
   if (device.block_size != kDefaultBlockSize) {
     text += ",block_size=" + std::to_string(device.block_size);
   }
+  if (device.pasid_bits != 0) text += ",pasid_bits=" + std::to_string(device.pasid_bits);
+  if (device.iommu != Iommu::kAuto) text += ",iommu=" + std::string(ToString(device.iommu));
   return text;
 }
 
@@ -204,6 +239,10 @@ std::string BackendConflict(const Settings& settings) {
   if (!settings.faults.empty()) {
     return "ranges that are refused need the backend soft: the kernel's IOMMU takes none";
   }
+  if (settings.iommu != Iommu::kAuto) {
+    return "the IOMMU " + std::string(ToString(settings.iommu)) +
+           " needs the backend soft: the kernel has the machine's own";
+  }
   return "";
 }
 
@@ -216,6 +255,20 @@ std::string ContainerConflict(const Settings& settings) {
   if (settings.tce64_start) {
     return "the window start " + HexNumber(*settings.tce64_start) +
            " needs the container spapr or both: type 1 containers have no windows";
+  }
+  return "";
+}
+
+std::string AssignIommus(Settings& settings) {
+  for (DeviceSettings& device : settings.devices) {
+    if (device.iommu == Iommu::kAuto) device.iommu = settings.iommu;
+  }
+  for (const DeviceSettings& device : settings.devices) {
+    for (const DeviceSettings& other : settings.devices) {
+      if (device.group != other.group || device.iommu == other.iommu) continue;
+      return "the devices " + device.address.ToString() + " and " + other.address.ToString() +
+             " of group " + std::to_string(device.group) + " are behind different IOMMUs";
+    }
   }
   return "";
 }

@@ -33,6 +33,14 @@ enum class PowerPlatform {
   kPSeries,  // a partition of one
 };
 
+// The IOMMU that emulated devices are behind.
+enum class Iommu {
+  kAuto,          // x86's, but windows of SPAPR TCE containers lie where POWER machines have them
+  kX86,           // 39 bits from 0 on, and a hole for interrupts
+  kPower,         // 2 GiB from 0 on, and what bit 59 selects
+  kSignExtended,  // the lower and the upper half of what 48 bits, sign-extended, make
+};
+
 // What a SPAPR TCE window starts at a multiple of: its smallest page, in bytes.
 inline constexpr uint64_t kTcePageSize = 4096;
 
@@ -44,12 +52,23 @@ inline constexpr uint32_t kAnyGroup = UINT32_MAX;
 
 inline constexpr uint32_t kDefaultBlockSize = 512;
 
-// An emulated NVMe controller with one namespace.
+// A PASID has no more (PCI Express, "PASID Extended Capability Structure").
+inline constexpr uint64_t kMaxPasidBits = 20;
+
+// What an emulated device is.
+enum class DeviceKind {
+  kNvme,  // an NVMe controller with one namespace
+  kDma,   // a DMA engine, which may have PASIDs (ioas/soft/dma_engine/dma_engine.h)
+};
+
 struct DeviceSettings {
   PciAddress address;
   uint32_t group = kAnyGroup;               // its IOMMU group; several devices may share one
-  std::string image;                        // the file or block device that holds the namespace
+  std::string image;                        // of a controller: the file or block device it is on
   uint32_t block_size = kDefaultBlockSize;  // of the namespace, in bytes: 512 or 4096
+  Iommu iommu = Iommu::kAuto;               // kAuto: what Settings says for all
+  DeviceKind kind = DeviceKind::kNvme;
+  uint8_t pasid_bits = 0;  // of a DMA engine: how many its PASIDs have, up to 20; 0: it has none
 };
 
 // IOVAs that the software IOMMU refuses to translate.
@@ -64,6 +83,7 @@ struct Settings {
   Backend backend = Backend::kAuto;
   std::vector<DeviceSettings> devices;
   std::vector<FaultRange> faults;
+  Iommu iommu = Iommu::kAuto;
   ContainerTypes container = ContainerTypes::kType1;
   PowerPlatform platform = PowerPlatform::kPowerNv;
   // The IOVA at which the second window of a SPAPR TCE container starts; nothing: the platform's.
@@ -84,6 +104,9 @@ Parsed<ContainerTypes> ParseContainerTypes(std::string_view text);
 // Parses "powernv" or "pseries".
 Parsed<PowerPlatform> ParsePowerPlatform(std::string_view text);
 
+// Parses "auto", "x86", "power" or "sign-extended".
+Parsed<Iommu> ParseIommu(std::string_view text);
+
 // Parses where the second window starts: a multiple of kTcePageSize above 0, which is where the
 // first one lies.
 Parsed<uint64_t> ParseWindowStart(std::string_view text);
@@ -94,9 +117,11 @@ Parsed<std::string> ParseSocket(std::string_view text);
 // Parses "error", "warning", "info" or "debug".
 Parsed<LogLevel> ParseLogLevel(std::string_view text);
 
-// Parses "nvme,addr=0000:00:05.0,image=FILE[,group=N][,block_size=512|4096]". A doubled comma
-// stands for a comma in a value. Refuses an unknown kind or option, an option given twice, and a
-// device without address or image.
+// Parses "nvme,addr=0000:00:05.0,image=FILE[,group=N][,block_size=512|4096][,iommu=...]" or
+// "dma,addr=0000:00:05.0[,group=N][,pasid_bits=1..20][,iommu=...]", with what ParseIommu takes. A
+// doubled comma stands for a comma in a value. Refuses an unknown kind, an option that the kind
+// does not have or that is given twice, and a device without address, or without image if it has
+// one.
 Parsed<DeviceSettings> ParseDevice(std::string_view text);
 
 // Parses "iova=FIRST-LAST", both inclusive.
@@ -106,6 +131,7 @@ Parsed<FaultRange> ParseFault(std::string_view text);
 std::string_view ToString(Backend backend);
 std::string_view ToString(ContainerTypes types);
 std::string_view ToString(PowerPlatform platform);
+std::string_view ToString(Iommu iommu);
 std::string_view ToString(LogLevel level);
 std::string ToString(const DeviceSettings& device);
 std::string ToString(const FaultRange& range);
@@ -121,6 +147,11 @@ std::string BackendConflict(const Settings& settings);
 // Why the settings do not go together with the container types that they choose (type 1 containers
 // have no TCE windows, whatever the machine), or an empty string. One line.
 std::string ContainerConflict(const Settings& settings);
+
+// Gives each device that has no IOMMU of its own choice the one of the settings. Needs groups.
+// Returns why the devices cannot be had together (two of a group behind different IOMMUs), or an
+// empty string.
+std::string AssignIommus(Settings& settings);
 
 // Gives each device that has no group the lowest number that no other device has. Returns why the
 // devices cannot be had together (two at one address), or an empty string.

@@ -54,6 +54,30 @@ TEST(ParseDeviceTest, SaysWhatIsWrong) {
   }
 }
 
+TEST(ParseDeviceTest, ADmaEngineHasPasidsAndNoImage) {
+  const Parsed<DeviceSettings> plain = ParseDevice("dma,addr=00:05.0");
+  ASSERT_TRUE(plain.ok()) << plain.message();
+  EXPECT_EQ(plain->kind, DeviceKind::kDma);
+  EXPECT_EQ(plain->pasid_bits, 0);
+  const std::string text = "dma,addr=0000:00:05.0,group=3,pasid_bits=20,iommu=power";
+  const Parsed<DeviceSettings> device = ParseDevice(text);
+  ASSERT_TRUE(device.ok()) << device.message();
+  EXPECT_EQ(device->pasid_bits, 20);
+  EXPECT_EQ(ToString(*device), text);
+  EXPECT_EQ(ToString(*plain), "dma,addr=0000:00:05.0");
+  for (const char* bits : {"", "0", "21", "-1", "x", "18446744073709551617"}) {
+    EXPECT_NE(WhyNoDevice("dma,addr=00:05.0,pasid_bits=" + std::string(bits))
+                  .find("is not a number from 1 to 20"),
+              std::string::npos);
+  }
+  EXPECT_NE(WhyNoDevice("dma,pasid_bits=1").find("'addr' is missing"), std::string::npos);
+  EXPECT_NE(WhyNoDevice("dma,addr=00:05.0,image=a")
+                .find("unknown option 'image': expected addr, group, pasid_bits or iommu"),
+            std::string::npos);
+  EXPECT_NE(WhyNoDevice("nvme,addr=00:05.0,image=a,pasid_bits=1").find("'pasid_bits'"),
+            std::string::npos);
+}
+
 TEST(ParseDeviceTest, ReadsWhatItPrints) {
   const std::string text = "nvme,addr=0000:00:05.0,image=/x,,y,group=3,block_size=4096";
   EXPECT_EQ(ToString(*ParseDevice(text)), text);
@@ -179,6 +203,32 @@ TEST(AssignGroupsTest, GivesEachDeviceTheLowestGroupThatNobodyAskedFor) {
 TEST(AssignGroupsTest, RefusesTwoDevicesAtOneAddress) {
   std::vector<DeviceSettings> devices = {DeviceAt("00:01.0", 1), DeviceAt("0000:00:01.0", 2)};
   EXPECT_EQ(AssignGroups(devices), "two devices have the address 0000:00:01.0");
+}
+
+TEST(AssignIommusTest, GivesTheSettingsIommuToDevicesWithoutOne) {
+  Settings settings;
+  settings.iommu = Iommu::kX86;
+  settings.devices = {DeviceAt("00:01.0", 1), DeviceAt("00:02.0", 2)};
+  settings.devices[1].iommu = Iommu::kPower;
+  EXPECT_EQ(AssignIommus(settings), "");
+  EXPECT_EQ(settings.devices[0].iommu, Iommu::kX86);
+  EXPECT_EQ(settings.devices[1].iommu, Iommu::kPower);
+}
+
+TEST(AssignIommusTest, RefusesTwoIommusForOneGroup) {
+  Settings settings;
+  settings.devices = {DeviceAt("00:01.0", 1), DeviceAt("00:02.0", 1)};
+  settings.devices[1].iommu = Iommu::kPower;
+  EXPECT_EQ(AssignIommus(settings),
+            "the devices 0000:00:01.0 and 0000:00:02.0 of group 1 are behind different IOMMUs");
+}
+
+TEST(BackendConflictTest, TheKernelHasIommusOfItsOwn) {
+  Settings settings;
+  settings.backend = Backend::kKernel;
+  EXPECT_EQ(BackendConflict(settings), "");
+  settings.iommu = Iommu::kPower;
+  EXPECT_NE(BackendConflict(settings).find("the IOMMU power needs"), std::string::npos);
 }
 
 }  // namespace

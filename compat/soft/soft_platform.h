@@ -29,15 +29,16 @@ class SoftPlatform final : public vfio::Platform {
                                       bool close_on_exec) override;
   ioas::Result<int> OpenGroupFile(uint32_t slot, uint32_t group, bool close_on_exec) override;
   ioas::Result<vfio::NewFile> OpenDeviceFile(uint32_t index,
-                                             const vfio::ContainerFile& container) override;
+                                             const vfio::ContainerFile* container) override;
   ioas::Result<int> OpenPlainFile(uint32_t slot, bool close_on_exec) override {
     return host_->files().Open(slot, close_on_exec);
   }
-  ioas::Status OpenBoundDevice(uint32_t index) override;
+  ioas::Status OpenDevice(uint32_t index) override;
   void CloseBoundDevice(uint32_t index) override;
   void CloseDevice(uint32_t index) override;
-  bool IsOpen(uint32_t slot) const override { return host_->files().IsOpen(slot); }
-  ioas::Result<uint32_t> SlotOf(int fd) const override { return host_->files().SlotOf(fd); }
+  ioas::Result<int> OpenEventFile(uint32_t slot) override;
+  bool IsOpen(uint32_t slot) const override;
+  ioas::Result<uint32_t> SlotOf(int fd) const override;
 
   ioas::Result<uint32_t> FindGroup(uint32_t number) override;
   // Emulated devices have no other driver.
@@ -46,16 +47,23 @@ class SoftPlatform final : public vfio::Platform {
 
   void NameDevice(uint32_t device, std::span<char> name) const override;
 
+  uint32_t FaultNumberOf(uint32_t device) const override {
+    return host_->arena().Get(host_->state().devices[device].soft)->address.number();
+  }
+
   ioas::Status Attach(uint64_t groups, const vfio::ContainerFile& container) override;
   void Detach(uint64_t groups, const vfio::ContainerFile& container) override;
-  void MoveGroup(uint32_t group, ioas::ArenaRef<ioas::AddressSpaceState> space) override {
-    AttachDevices(uint64_t{1} << group, space);
+  void MoveGroup(uint32_t group, const ioas::DmaTarget& target) override {
+    AttachDevices(uint64_t{1} << group, target);
   }
-  ioas::IommuProperties PropertiesOf(uint32_t /*device*/) override { return backend_.properties(); }
-  ioas::Result<ioas::IommuProperties> Properties(
-      const vfio::ContainerFile& /*container*/) override {
-    return backend_.properties();
+  ioas::Status MovePasid(uint32_t group, uint32_t pasid, const ioas::DmaTarget& target) override;
+  uint32_t NextPasid(uint32_t group, uint32_t pasid) override;
+  uint8_t PasidBitsOf(uint32_t device) override {
+    return host_->arena().Get(host_->state().devices[device].soft)->pasid_bits;
   }
+  ioas::IommuProperties PropertiesOf(uint32_t device) override;
+  ioas::Result<ioas::IommuProperties> Properties(const vfio::ContainerFile& container,
+                                                 uint64_t groups) override;
 
   ioas::GroupErrors& ErrorsOf(uint32_t group) override;
   ioas::Status FollowErrors(uint32_t group) override;
@@ -90,8 +98,10 @@ class SoftPlatform final : public vfio::Platform {
   // The group's index in the software host's table.
   uint32_t SoftIndexOf(uint32_t group) const;
   ioas::Status AddDevice(const settings::DeviceSettings& device);
+  // Whether the device is one of `group` that has PASIDs.
+  bool HasPasids(uint32_t index, uint32_t group);
   // Attaches the devices of `groups` to `space`; 0 is the blocking domain.
-  void AttachDevices(uint64_t groups, ioas::ArenaRef<ioas::AddressSpaceState> space);
+  void AttachDevices(uint64_t groups, const ioas::DmaTarget& target);
   ioas::Result<long> Move(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
                           bool write, decode::CallerMemory& memory);
 

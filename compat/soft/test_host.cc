@@ -53,12 +53,27 @@ ioas::Status TestMemory::WriteCarefully(uint64_t address, std::span<const std::b
   return ioas::Error{EFAULT, "cannot be written"};
 }
 
-TestHost::TestHost(const vfio::Personality& personality)
+std::vector<settings::DeviceSettings> TestHost::Engines() {
+  settings::DeviceSettings engine = {.address = {0, 2, 0, 0}, .group = kEngineGroup, .image = ""};
+  engine.kind = settings::DeviceKind::kDma;
+  engine.pasid_bits = 20;
+  settings::DeviceSettings narrow = engine;
+  narrow.address.device = 1;
+  narrow.pasid_bits = 4;
+  settings::DeviceSettings mixed = engine;
+  mixed.address.device = 2;
+  mixed.group = kOtherGroup;
+  return {engine, narrow, mixed};
+}
+
+TestHost::TestHost(const vfio::Personality& personality,
+                   const std::vector<settings::DeviceSettings>& more)
     : images_{MakeImage(), MakeImage(), MakeImage()} {
   settings::Settings settings;
   settings.devices = {{.address = {0, 0, 5, 0}, .group = kGroup, .image = images_[0]},
                       {.address = {0, 0, 6, 0}, .group = kOtherGroup, .image = images_[1]},
                       {.address = {0, 1, 0, 0}, .group = kOtherGroup, .image = images_[2]}};
+  settings.devices.insert(settings.devices.end(), more.begin(), more.end());
   const int fd = memfd_create("test-host", MFD_CLOEXEC);
   platform_ = new SoftPlatform;
   const auto host = vfio::Host::Open(fd, settings,
@@ -119,6 +134,12 @@ int TestHost::Duplicate(int fd) {
   const int copy = dup(fd);
   OnNew(copy, Slot(fd));
   return copy;
+}
+
+void TestHost::Lose(int fd) {
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  Require(dup2(null, fd) == fd, "replacing a descriptor");
+  close(null);
 }
 
 long TestHost::Ioctl(int fd, uint32_t request, uint64_t argument) {

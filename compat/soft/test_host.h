@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "compat/decode/caller_memory.h"
 #include "compat/soft/soft_platform.h"
@@ -34,8 +35,18 @@ class TestHost final : private vfio::Descriptors {
   static constexpr char kOtherDevice[] = "0000:00:06.0";
   static constexpr char kFarDevice[] = "0000:01:00.0";
 
-  // Containers are what `personality`, which outlives the host, makes of them.
-  explicit TestHost(const vfio::Personality& personality = type1::Type1());
+  // Three DMA engines for those who want them, as devices 3 to 5: 0000:02:00.0 and 0000:02:01.0 in
+  // group 9, with PASIDs of 20 and of 4 bits, and 0000:02:02.0 in group 8, with 20 bits.
+  static constexpr uint32_t kEngine = 3;
+  static constexpr uint32_t kNarrowEngine = 4;
+  static constexpr uint32_t kMixedEngine = 5;
+  static constexpr uint32_t kEngineGroup = 9;
+  static std::vector<settings::DeviceSettings> Engines();
+
+  // Containers are what `personality`, which outlives the host, makes of them. `more`: devices
+  // beside the drives.
+  explicit TestHost(const vfio::Personality& personality = type1::Type1(),
+                    const std::vector<settings::DeviceSettings>& more = {});
   ~TestHost();
 
   int OpenContainer();
@@ -47,6 +58,9 @@ class TestHost final : private vfio::Descriptors {
   int OpenDevice(int group, const char* name);
   void Close(int fd);
   int Duplicate(int fd);
+  // Closes a descriptor of which the host is not told yet: another thread is in the middle of that.
+  // The number is that of a file of the system's meanwhile.
+  static void Lose(int fd);
 
   long Ioctl(int fd, uint32_t request, uint64_t argument);
   template <typename Structure>

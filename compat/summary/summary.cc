@@ -75,8 +75,12 @@ void AppendContainer(std::string& text, const ContainerRecord& container, bool s
 
 void AppendFault(std::string& text, const FaultRecord& fault) {
   const auto address = ioas::soft::PciAddress::FromNumber(fault.device);
-  AppendLine(text, "  %04x:%02x:%02x.%x, IOVA 0x%" PRIx64 ", %s, %" PRIu64 " %s: %s",
-             address.domain, address.bus, address.device, address.function, fault.iova,
+  char pasid[sizeof(", PASID 4294967295")] = "";
+  if (fault.pasid != ioas::soft::kNoPasid) {
+    std::snprintf(pasid, sizeof(pasid), ", PASID %u", fault.pasid);
+  }
+  AppendLine(text, "  %04x:%02x:%02x.%x%s, IOVA 0x%" PRIx64 ", %s, %" PRIu64 " %s: %s",
+             address.domain, address.bus, address.device, address.function, pasid, fault.iova,
              fault.direction == ioas::kAccessRead ? "read" : "write", fault.count,
              fault.count == 1 ? "time" : "times", Describe(fault.reason));
 }

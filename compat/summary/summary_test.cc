@@ -58,7 +58,8 @@ TEST(SummaryTest, FaultsNameDeviceIovaDirectionAndReason) {
                                          .device = ioas::soft::PciAddress{0, 0, 5, 0}.number(),
                                          .direction = ioas::kAccessWrite,
                                          .reason = ioas::soft::FaultReason::kRefused,
-                                         .count = 0};
+                                         .count = 0,
+                                         .pasid = ioas::soft::kNoPasid};
   auto log = host.host().arena().Get(host.host().state().soft)->faults();
   log.Record(fault);
   log.Record(fault);
@@ -66,6 +67,12 @@ TEST(SummaryTest, FaultsNameDeviceIovaDirectionAndReason) {
                 .find("DMA faults: 2\n  0000:00:05.0, IOVA 0x7000001000, write, 2 times: refused"),
             std::string::npos)
       << Summarize(host.host());
+  ioas::soft::FaultRecord other = fault;
+  other.pasid = 7;
+  log.Record(other);
+  EXPECT_NE(
+      Summarize(host.host()).find("  0000:00:05.0, PASID 7, IOVA 0x7000001000, write, 1 time"),
+      std::string::npos);
 }
 
 TEST(SummaryTest, GroupsThatAnErrorFrozeAreCounted) {

@@ -38,11 +38,12 @@ ioas::Status UpdateAddress(const vfio::ContainerContext& context, ioas::AddressS
       mapping->last != last) {
     return ioas::Error{EINVAL, "not a whole mapping whose address is invalid"};
   }
-  index.Update(map.iova, [&](ioas::Mapping& updated) {
-    updated.user_address = map.vaddr;
-    updated.owner = context.process;
-    updated.flags &= ~kAddressInvalid;
-  });
+  ioas::Mapping changed = *mapping;
+  changed.user_address = map.vaddr;
+  changed.owner = context.process;
+  changed.flags &= ~kAddressInvalid;
+  IOAS_RETURN_IF_ERROR(context.backend->ChangeOwner(context.handle, *mapping, changed));
+  index.Update(map.iova, [&](ioas::Mapping& updated) { updated = changed; });
   --context.container->invalid_addresses;
   return {};
 }

@@ -112,7 +112,10 @@ class Unmapping {
 
   bool Invalidate(const ioas::Mapping& mapping) {
     if ((mapping.flags & kAddressInvalid) != 0) return false;
-    index_.Update(mapping.first, [](ioas::Mapping& updated) { updated.flags |= kAddressInvalid; });
+    ioas::Mapping invalid = mapping;
+    invalid.flags |= kAddressInvalid;
+    context_.backend->KeepReachable(context_.handle, invalid);
+    index_.Update(mapping.first, [&](ioas::Mapping& updated) { updated = invalid; });
     ++context_.container->invalid_addresses;
     return true;
   }

@@ -13,12 +13,19 @@ namespace compat::vfio {
 
 class Host;
 
+// A group's file. Its last descriptor may be closed while a call on it is under way.
+struct GroupFile {
+  uint32_t group;  // the host's index
+  uint32_t slot;
+};
+
 // Each returns what ioctl() returns, or the errno.
-// `slot` is the file's: a container that is no longer that file's is EBADF.
+// `slot` is the file's: a container or group that is no longer that file's is EBADF.
 ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
                                   const CallArguments& arguments);
-ioas::Result<long> GroupIoctl(Host& host, uint32_t group, const CallArguments& arguments);
+ioas::Result<long> GroupIoctl(Host& host, const GroupFile& file, const CallArguments& arguments);
 
+inline constexpr ioas::Error kIsClosed = {EBADF, "the descriptor was closed meanwhile"};
 inline constexpr ioas::Error kIsRevoked = {ENODEV, "an operator has revoked the container"};
 
 // Counts a call that nobody knows, for the summary, and tells those who watch.

@@ -54,7 +54,7 @@ ioas::Status OpenIommu(const ContainerContext& context, ContainerType type,
 ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot, uint64_t type) {
   Host::Lock lock(host);
   ContainerState& container = open.state;
-  if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
+  if (container.slot != slot) return kIsClosed;
   if (container.groups == 0 || container.type != ContainerType::kNone) {
     return ioas::Error{EINVAL, "the container has no group, or an IOMMU already"};
   }
@@ -73,7 +73,8 @@ ioas::Result<long> SetIommu(Host& host, const ContainerFile& open, uint32_t slot
   IOAS_RETURN_IF_ERROR(
       personality.Admit(*context, chosen, static_cast<uint32_t>(std::popcount(container.groups))));
   IOAS_RETURN_IF_ERROR(host.platform().Attach(container.groups, open));
-  const ioas::Result<ioas::IommuProperties> iommu = host.platform().Properties(open);
+  const ioas::Result<ioas::IommuProperties> iommu =
+      host.platform().Properties(open, container.groups);
   if (!iommu.ok()) {
     host.platform().Detach(container.groups, open);
     return iommu.error();
@@ -121,7 +122,7 @@ ioas::Result<long> CarryOut(Host& host, const ContainerFile& open, uint32_t slot
   }
   const ioas::Result<uint32_t> process = host.OwnProcess();
   if (!process.ok()) return process.error();
-  if (container.slot != slot) return ioas::Error{EBADF, "the descriptor was closed meanwhile"};
+  if (container.slot != slot) return kIsClosed;
   return host.parts().personality->Call(host.ContextFor(open, *process),
                                         {row, arguments.argument, &arguments.memory});
 }

@@ -19,7 +19,7 @@ constexpr size_t kArenaMaximum = size_t{16} << 30;
 constexpr uint32_t kOpensBetweenSearches = 64;
 
 // Counts changes of the arena's contents that no size tells of.
-constexpr uint64_t kLayoutVersion = 3;
+constexpr uint64_t kLayoutVersion = 5;
 
 // What two libraries that lay hosts out differently differ in.
 constexpr uint64_t Layout() {
@@ -121,7 +121,9 @@ ioas::Result<int> Host::OpenGroup(uint32_t number, bool close_on_exec) {
   if (!index.ok()) return index.error();
   GroupState& group = state_->groups[*index];
   const auto is_open = [&] {
-    return group.slot != 0 || group.device_opens != 0 || ContextOfGroup(*index) != 0;
+    // Device files hold their group's file open for a container's sake only.
+    const bool is_held = group.container && group.device_opens != 0;
+    return group.slot != 0 || is_held || HasOpenCdev(*index);
   };
   // Its holder may have been killed.
   if (is_open()) EndLostFiles();
@@ -166,11 +168,50 @@ ioas::Result<int> Host::OpenCdev(uint32_t device, bool close_on_exec) {
   return file->descriptor;
 }
 
+ioas::Result<NewFile> Host::OpenEventFile(uint32_t context) {
+  return OpenFile(decode::DescriptorKind::kEvents, context,
+                  [&](uint32_t slot) { return platform().OpenEventFile(slot); });
+}
+
+void Host::CloseEventFile(const NewFile& file) const {
+  ioas::SystemCall(SYS_close, file.descriptor);
+  files().Free(file.slot);
+}
+
+ioas::Result<long> Host::Read(uint32_t slot, uint64_t address, uint64_t size,
+                              const uint64_t* position, decode::CallerMemory& memory) {
+  if (CallerIsInside()) return Inside();
+  const FileMeaning file = files().slot(slot).Load();
+  if (file.kind != decode::DescriptorKind::kEvents) {
+    return parts_.platform->Read(slot, address, size, position, memory);
+  }
+  if (position != nullptr) return ioas::Error{ESPIPE, "events have no offsets"};
+  return parts_.native->ReadEvents(*this, file.object, slot, {address, size, memory});
+}
+
+ioas::Result<long> Host::Write(uint32_t slot, uint64_t address, uint64_t size,
+                               const uint64_t* position, decode::CallerMemory& memory) {
+  if (CallerIsInside()) return Inside();
+  const FileMeaning file = files().slot(slot).Load();
+  if (file.kind != decode::DescriptorKind::kEvents) {
+    return parts_.platform->Write(slot, address, size, position, memory);
+  }
+  if (position != nullptr) return ioas::Error{ESPIPE, "events have no offsets"};
+  return parts_.native->WriteEvents(*this, file.object, slot, {address, size, memory});
+}
+
 uint32_t Host::ContextOfGroup(uint32_t index) const {
   for (const DeviceState& device : std::span(state_->devices, state_->device_count)) {
     if (device.group == index && device.bound_slot != 0) return device.context;
   }
   return 0;
+}
+
+bool Host::HasOpenCdev(uint32_t index) const {
+  for (uint32_t i = 0; i < state_->device_count; ++i) {
+    if (state_->devices[i].group == index && IsBoundByCdev(i)) return true;
+  }
+  return false;
 }
 
 ioas::Result<uint32_t> Host::DeviceOf(uint32_t slot) const {
@@ -219,7 +260,7 @@ ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t
       return ContainerIoctl(*this, {*arena_.Get(ArenaRef<ContainerState>{file.object}), fd}, slot,
                             call);
     case decode::DescriptorKind::kGroup:
-      return Counted(row, [&] { return GroupIoctl(*this, file.object, call); });
+      return Counted(row, [&] { return GroupIoctl(*this, {file.object, slot}, call); });
     case decode::DescriptorKind::kDevice:
       return Counted(row, [&] { return platform().DeviceIoctl(file.object, fd, call); });
     case decode::DescriptorKind::kIommufd:

@@ -83,17 +83,11 @@ class Host {
                            decode::CallerMemory& memory);
 
   // read() and write() on a device's descriptor; `position` is the offset, and null stands for the
-  // file's own. Other kinds: EINVAL.
+  // file's own. Also on one for events, which has no offsets (ESPIPE). Other kinds: EINVAL.
   ioas::Result<long> Read(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                          decode::CallerMemory& memory) const {
-    if (CallerIsInside()) return Inside();
-    return parts_.platform->Read(slot, address, size, position, memory);
-  }
+                          decode::CallerMemory& memory);
   ioas::Result<long> Write(uint32_t slot, uint64_t address, uint64_t size, const uint64_t* position,
-                           decode::CallerMemory& memory) const {
-    if (CallerIsInside()) return Inside();
-    return parts_.platform->Write(slot, address, size, position, memory);
-  }
+                           decode::CallerMemory& memory);
 
   // Where mmap() of `size` bytes at `offset` of the descriptor is to go in the arena's file. EINVAL
   // if that may not be mapped (vfio_pci_core_mmap), ENODEV for other kinds.
@@ -132,8 +126,13 @@ class Host {
   uint32_t BoundSlotOf(uint32_t index) const {
     return std::atomic_ref(state_->devices[index].bound_slot).load(std::memory_order_acquire);
   }
-  // A context that has bound a device of group `index`, which cannot be opened then: its arena
-  // unit; 0: none has. Needs the host's lock.
+  // Whether a cdev file, and not a group, has bound device `index`. Takes no lock.
+  bool IsBoundByCdev(uint32_t index) const {
+    const uint32_t slot = BoundSlotOf(index);
+    return slot != 0 && slot != kBoundByGroup;
+  }
+  // A context that has bound a device of group `index`: its arena unit; 0: none has. Needs the
+  // host's lock.
   uint32_t ContextOfGroup(uint32_t index) const;
   // The device that a descriptor of `slot` stands for: of a file that GET_DEVICE_FD made, or of a
   // cdev that has bound it. EINVAL for other files. Takes no lock.
@@ -181,6 +180,11 @@ class Host {
     return process != kUnknownProcess ? process : RegisterProcess();
   }
 
+  // Opens a file for events of `context`, an arena unit, of which the descriptors are not told yet.
+  // EMFILE, ENFILE, ENOMEM.
+  ioas::Result<NewFile> OpenEventFile(uint32_t context);
+  // Closes what OpenEventFile has opened.
+  void CloseEventFile(const NewFile& file) const;
   // Ends every file whose last descriptor went unnoticed, with its process. Returns whether any
   // did.
   bool EndLostFiles();
@@ -188,6 +192,10 @@ class Host {
   // Platform::Attach does, and then changes nothing.
   ioas::Status AttachGroup(uint32_t index, const ContainerFile& container);
   void DetachGroup(uint32_t index);
+  // Puts group `index` into an iommufd (an arena unit) instead of a container, as the kernel
+  // allows, or takes it out if it is in one. ENOMEM.
+  ioas::Status JoinIommufd(uint32_t index, uint32_t context);
+  void LeaveIommufd(uint32_t index);
   // Writes the indices of the groups of `container` to `groups`, in the order in which the kernel
   // goes through them, and returns what was written.
   std::span<const uint32_t> GroupsInTurn(const ContainerState& container,
@@ -202,7 +210,7 @@ class Host {
   // works again (eeh_dev_open, eeh_dev_release in arch/powerpc/kernel/eeh.c). What cannot be thawed
   // stays frozen.
   void Thaw(uint32_t index) const;
-  // Says which cdev file has bound device `index`.
+  // Says which cdev file has bound device `index`, or kBoundByGroup.
   void SetBoundSlot(uint32_t index, uint32_t slot) const {
     std::atomic_ref(state_->devices[index].bound_slot).store(slot, std::memory_order_release);
   }
@@ -215,6 +223,10 @@ class Host {
   ContainerFile WithDescriptor(ContainerState& container) const;
 
  private:
+  // Has the container's address space be what the IOMMUs of `groups` are like together. EINVAL, and
+  // nothing has changed, if what is mapped would be out of reach.
+  ioas::Status FollowGroups(const ContainerFile& container, uint64_t groups) const;
+
   Host(ioas::Arena arena, int arena_fd, const HostParts& parts)
       : arena_(arena), arena_fd_(arena_fd), parts_(parts) {}
   ioas::Status Create(const settings::Settings& settings);
@@ -238,6 +250,8 @@ class Host {
   ioas::Result<ioas::ArenaRef<ContainerState>> NewContainer();
   void EndContainerIfUnused(ContainerState& container) const;
   void EndGroupIfUnused(uint32_t index);
+  // Whether a device of group `index` is bound by a cdev file.
+  bool HasOpenCdev(uint32_t index) const;
   void EndDevice(uint32_t index);
   ioas::Arena arena_;
   int arena_fd_;

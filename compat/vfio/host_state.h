@@ -38,19 +38,26 @@ struct DeviceState {
   uint32_t group;  // index in HostState::groups
   uint32_t opens;  // device files that are open
   // Where a cdev file has bound it: that file's slot, the context's arena unit, and the object's
-  // number there. Slot 0: it is not bound; read without the host's lock as well.
+  // number there. Slot 0: it is not bound; read without the host's lock as well. kBoundByGroup: it
+  // was opened through its group, whose container is an iommufd.
   uint32_t bound_slot;
   uint32_t context;
   uint32_t device_object;
 };
+
+inline constexpr uint32_t kBoundByGroup = UINT32_MAX;
 
 // An IOMMU group. Its counterpart is struct vfio_group in drivers/vfio/group.c.
 struct GroupState {
   uint32_t number;        // as in /dev/vfio/NUMBER
   uint32_t slot;          // the file slot of its descriptor; 0: closed
   uint32_t device_opens;  // device files of its devices: each holds the group open
+  // At most one of the two: a container, or an iommufd (its context's arena unit; 0: none).
   ioas::ArenaRef<ContainerState> container;
+  uint32_t context;
   int32_t turn;  // the order of a container's groups, lowest first: the kernel's group_list
+
+  bool has_iommu() const { return container || context != 0; }
 
   // Changes `container`, and reads it without the host's lock.
   void SetContainer(ioas::ArenaRef<ContainerState> other) {
@@ -94,7 +101,8 @@ struct HostState {
   // Every container there ever was, linked by ContainerState::next.
   ioas::ArenaRef<ContainerState> containers;
   uint32_t containers_opened;
-  ioas::ArenaRef<native::ContextState> contexts;                 // every one there ever was
+  ioas::ArenaRef<native::ContextState> contexts;  // every one there ever was
+  uint32_t contexts_opened;
   ioas::ArenaRef<ppc::RegisteredMemoryState> registered_memory;  // made by the first that needs it
   // What containers that are opened begin with.
   ioas::MappingLimits limits;

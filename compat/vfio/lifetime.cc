@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "compat/events/events.h"
 #include "compat/vfio/host.h"
@@ -74,6 +75,9 @@ void Host::EndFile(uint32_t slot) {
     case decode::DescriptorKind::kCdev:
       parts_.native->EndCdev(*this, file.object, slot);
       break;
+    case decode::DescriptorKind::kEvents:
+      parts_.native->EndEvents(*this, file.object, slot);
+      break;
     default:
       break;
   }
@@ -121,7 +125,9 @@ void Host::EndContainerIfUnused(ContainerState& container) const {
 
 void Host::EndGroupIfUnused(uint32_t index) {
   GroupState& group = state_->groups[index];
-  if (group.slot == 0 && group.device_opens == 0 && group.container) DetachGroup(index);
+  if (group.slot != 0) return;
+  LeaveIommufd(index);
+  if (group.device_opens == 0 && group.container) DetachGroup(index);
 }
 
 void Host::Tell(session::EventKind kind, const ContainerState& container, uint64_t value) const {
@@ -137,6 +143,21 @@ ContainerFile Host::WithDescriptor(ContainerState& container) const {
   return {container, fd};
 }
 
+// What is mapped stays in reach (vfio_iommu_aper_conflict and vfio_iommu_resv_conflict in
+// drivers/vfio/vfio_iommu_type1.c).
+ioas::Status Host::FollowGroups(const ContainerFile& container, uint64_t groups) const {
+  const ioas::Result<ioas::IommuProperties> iommu = platform().Properties(container, groups);
+  if (!iommu.ok()) return iommu.error();
+  ioas::Arena arena = arena_;
+  ioas::AddressSpace space(arena, container.state.space);
+  const ioas::AddressSpace::Lock lock(space);
+  if (!space.Fits(*iommu)) {
+    return ioas::Error{EINVAL, "what is mapped lies where the group's IOMMU does not reach"};
+  }
+  space.SetProperties(*iommu);
+  return {};
+}
+
 ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   const uint64_t group = uint64_t{1} << index;
   const bool has_iommu = container.state.type != decode::ContainerType::kNone;
@@ -147,14 +168,11 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
         *context, container.state.type,
         static_cast<uint32_t>(std::popcount(container.state.groups)) + 1));
     IOAS_RETURN_IF_ERROR(platform().Attach(group, container));
-    const ioas::Result<ioas::IommuProperties> iommu = platform().Properties(container);
-    if (!iommu.ok()) {
+    const ioas::Status followed = FollowGroups(container, container.state.groups | group);
+    if (!followed.ok()) {
       platform().Detach(group, container);
-      return iommu.error();
+      return followed;
     }
-    ioas::AddressSpace space(arena_, container.state.space);
-    ioas::AddressSpace::Lock lock(space);
-    space.SetProperties(*iommu);
   }
   state_->groups[index].SetContainer(arena_.RefOf(&container.state));
   // SET_IOMMU takes the groups that are there last one first, and each goes before those that were
@@ -171,6 +189,17 @@ ioas::Status Host::AttachGroup(uint32_t index, const ContainerFile& container) {
   return held;
 }
 
+ioas::Status Host::JoinIommufd(uint32_t index, uint32_t context) {
+  IOAS_RETURN_IF_ERROR(parts_.native->JoinContext(*this, context));
+  state_->groups[index].context = context;
+  return {};
+}
+
+void Host::LeaveIommufd(uint32_t index) {
+  const uint32_t context = std::exchange(state_->groups[index].context, 0);
+  if (context != 0) parts_.native->LeaveContext(*this, context);
+}
+
 void Host::DetachGroup(uint32_t index) {
   GroupState& group = state_->groups[index];
   ContainerState& container = *arena_.Get(group.container);
@@ -182,7 +211,11 @@ void Host::DetachGroup(uint32_t index) {
   (void)platform().FollowErrors(index);
   container.groups &= ~(uint64_t{1} << index);
   Tell(session::EventKind::kGroupDetached, container, group.number);
-  if (container.groups == 0 && container.type != decode::ContainerType::kNone) CloseIommu(open);
+  if (container.type != decode::ContainerType::kNone) {
+    // Those that are left may reach more.
+    if (container.groups != 0) (void)FollowGroups(open, container.groups);
+    if (container.groups == 0) CloseIommu(open);
+  }
   // Where the groups kept its file open, it may have ended with the last of them.
   if (container.groups == 0 && container.file_open != 0 && !platform().IsOpen(container.slot)) {
     EndFile(container.slot);
@@ -254,6 +287,7 @@ void Host::EndDevice(uint32_t index) {
   DeviceState& state = state_->devices[index];
   if (--state.opens == 0) {
     platform().CloseDevice(index);
+    if (state.bound_slot == kBoundByGroup) parts_.native->UnbindByGroup(*this, index);
     Thaw(state.group);
   }
   --state_->groups[state.group].device_opens;

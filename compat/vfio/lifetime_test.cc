@@ -294,6 +294,19 @@ TEST_F(LifetimeTest, NextOpenerAfterAKilledProcessFindsTheDeviceAsNew) {
   EXPECT_EQ(line, 0);
 }
 
+// Each looks for lost files, and finds that its own is one.
+TEST_F(LifetimeTest, ACallOnAGroupThatIsClosedMeanwhileIsRefused) {
+  for (const bool unset : {false, true}) {
+    host_.Lose(host_.OpenDevice(group_, TestHost::kDevice));
+    host_.Lose(group_);
+    EXPECT_EQ(unset ? UnsetContainer(group_) : host_.OpenDevice(group_, TestHost::kDevice), -EBADF);
+    EXPECT_EQ(SetContainer(group_, container_), -EBADF);
+    EXPECT_EQ(Records(), unset ? 2u : 1u);
+    host_.Close(container_);
+    container_ = host_.ContainerOfType(abi::kType1v2Iommu, group_);
+  }
+}
+
 TEST_F(LifetimeTest, DeviceIsAsNewForItsFirstOpenerOnly) {
   const int device = host_.OpenDevice(group_, TestHost::kDevice);
   uint8_t line = 0x5a;

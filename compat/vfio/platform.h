@@ -13,7 +13,9 @@
 #include "compat/vfio/file_table.h"
 #include "ioas/backend.h"
 #include "ioas/base/result.h"
+#include "ioas/domain.h"
 #include "ioas/group_errors.h"
+#include "ioas/pasid_table.h"
 #include "ioas/process_table.h"
 
 namespace compat::vfio {
@@ -61,14 +63,17 @@ class Platform {
   virtual ioas::Result<int> OpenContainerFile(uint32_t slot, ContainerState& container,
                                               bool close_on_exec) = 0;
   virtual ioas::Result<int> OpenGroupFile(uint32_t slot, uint32_t group, bool close_on_exec) = 0;
-  // GET_DEVICE_FD: a close-on-exec descriptor of `device`, whose group is in `container`, and the
-  // slot that it stands for. The device's count of files is the platform's to keep.
-  virtual ioas::Result<NewFile> OpenDeviceFile(uint32_t device, const ContainerFile& container) = 0;
+  // GET_DEVICE_FD: a close-on-exec descriptor of `device`, whose group is in `container` (null: in
+  // an iommufd of the library's own), and the slot that it stands for. The device's count of files
+  // is the platform's to keep.
+  virtual ioas::Result<NewFile> OpenDeviceFile(uint32_t device, const ContainerFile* container) = 0;
   // A file that is the library's alone: of a context, or of a device that is not bound yet. ENODEV
   // where those are the kernel's own.
   virtual ioas::Result<int> OpenPlainFile(uint32_t slot, bool close_on_exec);
-  // A cdev file binds `device`, which nobody has open, and gives it up again.
-  virtual ioas::Status OpenBoundDevice(uint32_t /*device*/) { return NoNative(); }
+  // A close-on-exec descriptor that programs poll, for `slot`.
+  virtual ioas::Result<int> OpenEventFile(uint32_t /*slot*/) { return NoNative(); }
+  // A file opens `device`, which the first one resets; a cdev file that has bound it gives it up.
+  virtual ioas::Status OpenDevice(uint32_t /*device*/) { return NoNative(); }
   virtual void CloseBoundDevice(uint32_t /*device*/) {}
   // The last file of `device` has ended.
   virtual void CloseDevice(uint32_t device) = 0;
@@ -94,19 +99,35 @@ class Platform {
   // where `name` ends, with a zero.
   virtual void NameDevice(uint32_t device, std::span<char> name) const = 0;
 
+  // What faults of the host's IOMMU call `device`.
+  virtual uint32_t FaultNumberOf(uint32_t device) const { return device; }
+
   // --- DMA ---
 
   // Attaches the devices of `groups` to the container's address space: all or, if it fails, none.
   virtual ioas::Status Attach(uint64_t groups, const ContainerFile& container) = 0;
-  // Attaches all devices of `group` to `space`; 0: their DMA is blocked. What of it is under way
-  // ends before.
-  virtual void MoveGroup(uint32_t /*group*/, ioas::ArenaRef<ioas::AddressSpaceState> /*space*/) {}
+  // Has all devices of `group` reach `target`. What of their DMA is under way ends before.
+  virtual void MoveGroup(uint32_t /*group*/, const ioas::DmaTarget& /*target*/) {}
+  // The same for accesses that name `pasid`, from 1 on, of those devices of `group` that have
+  // PASIDs. ENOMEM, unless `target` is nothing or takes another one's place; then nothing changes.
+  virtual ioas::Status MovePasid(uint32_t /*group*/, uint32_t /*pasid*/,
+                                 const ioas::DmaTarget& /*target*/) {
+    return {};
+  }
+  // The lowest PASID from `pasid` on for which a device of `group` reaches something;
+  // ioas::kPasids: none.
+  virtual uint32_t NextPasid(uint32_t /*group*/, uint32_t /*pasid*/) { return ioas::kPasids; }
   // What the IOMMU behind `device` is like. Its ranges live as long as the platform.
   virtual ioas::IommuProperties PropertiesOf(uint32_t /*device*/) { return {}; }
+  // How many bits the PASIDs of `device` have; 0: it has none. Other than the above, this is the
+  // device's own: devices behind one IOMMU may differ.
+  virtual uint8_t PasidBitsOf(uint32_t /*device*/) { return 0; }
   // Takes the devices of `groups` out of the container's address space: their DMA is blocked.
   virtual void Detach(uint64_t groups, const ContainerFile& container) = 0;
-  // What the IOMMU of the container's devices is like. Its ranges live until the next call.
-  virtual ioas::Result<ioas::IommuProperties> Properties(const ContainerFile& container) = 0;
+  // What the IOMMU of the container's devices, those of `groups`, is like. Its ranges live until
+  // the next call.
+  virtual ioas::Result<ioas::IommuProperties> Properties(const ContainerFile& container,
+                                                         uint64_t groups) = 0;
 
   // --- Errors of a group ---
 

@@ -30,7 +30,7 @@ check() {
   ((added <= 1 && removed <= 1 && added + removed > 0)) || fail "$name" "changes more than a line"
   file=$(sed -n 's/^+++ b\///p' "$1")
   [[ $file != *_test.cc ]] || fail "$name" "changes a test"
-  patch --dry-run --silent --force --strip=1 --directory="$root" <"$1" >/dev/null ||
+  patch --dry-run --silent --force --fuzz=0 --strip=1 --directory="$root" <"$1" >/dev/null ||
     fail "$name" "does not apply"
 }
 

@@ -17,10 +17,16 @@
 
 namespace ioas::soft {
 
+// An access that names no PASID.
+inline constexpr uint32_t kNoPasid = UINT32_MAX;
+
 // One stretch of a scattered transfer.
 struct DmaSegment {
   uint64_t iova;
   uint32_t length;  // bytes, at least 1
+  // Whose address `iova` is, as the device says with its access. 0 is the address space of accesses
+  // without one, as kernels have it (IOMMU_NO_PASID).
+  uint32_t pasid = kNoPasid;
 };
 
 // How a model reaches memory: through the software IOMMU, and no other way.
@@ -29,8 +35,9 @@ class DmaPort {
   virtual ~DmaPort() = default;
 
   // Copies the memory at `segments`, in order, to `buffer`, which is as long as all of them. EFAULT
-  // if any byte is not mapped for reading by the device, the memory behind it is gone, or bus
-  // mastering is off; the fault is recorded by then, and `buffer` holds what went before it.
+  // if any byte is not mapped for reading by the device, nothing is attached for its PASID, the
+  // memory behind it is gone, or bus mastering is off; the fault is recorded by then, and `buffer`
+  // holds what went before it.
   virtual Status Read(std::span<const DmaSegment> segments, std::byte* buffer) = 0;
   // Copies `buffer` to the memory at `segments`. Errors as Read.
   virtual Status Write(std::span<const DmaSegment> segments, const std::byte* buffer) = 0;

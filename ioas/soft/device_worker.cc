@@ -50,9 +50,8 @@ bool HasSeveralCpus() {
 
 Status DeviceWorker::Start() {
   if (running()) return {};
-  const long event = SystemCall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (event < 0) return Error{EMFILE, "no descriptor for a device's thread"};
-  const Result<int> hidden = Hide(static_cast<int>(event));
+  const Result<int> hidden =
+      OpenHidden([] { return SystemCall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK); });
   if (!hidden.ok()) return hidden.error();
   wake_descriptor_ = *hidden;
   patience_ = HasSeveralCpus() ? kPatience : 0;

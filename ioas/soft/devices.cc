@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 
+#include "ioas/soft/dma_engine/dma_engine.h"
 #include "ioas/soft/nvme/config.h"
 #include "ioas/soft/nvme/controller.h"
 
@@ -32,6 +33,21 @@ std::unique_ptr<DeviceModel> MakeNvme(const ModelParts& parts) {
       config, &block->state, parts.registers, parts.dma, parts.interrupts));
 }
 
+std::unique_ptr<DeviceModel> MakeDmaEngine(const ModelParts& parts) {
+  return std::unique_ptr<DeviceModel>(new (std::nothrow) DmaEngine(
+      parts.device.pasid_bits, reinterpret_cast<DmaEngineState*>(parts.state), parts.registers,
+      parts.dma, parts.interrupts));
+}
+
+// What every new device begins with.
+Result<ArenaRef<SoftDeviceState>> ResetNew(Arena& arena, ArenaRef<SoftDeviceState> device) {
+  const Result<SoftDevice*> opened = OpenDevice(arena, device);
+  if (!opened.ok()) return opened.error();
+  (*opened)->Reset();
+  (*opened)->Close();
+  return device;
+}
+
 }  // namespace
 
 Result<ArenaRef<SoftDeviceState>> CreateNvme(Arena& arena, SoftHost& host, const NvmeSpec& spec) {
@@ -51,17 +67,29 @@ Result<ArenaRef<SoftDeviceState>> CreateNvme(Arena& arena, SoftHost& host, const
   block->block_size = spec.block_size;
   std::copy(spec.serial_number.begin(), spec.serial_number.end(), block->serial_number);
   std::copy(spec.image_path.begin(), spec.image_path.end(), block->image_path);
+  return ResetNew(arena, *device);
+}
 
-  const Result<SoftDevice*> opened = OpenDevice(arena, *device);
-  if (!opened.ok()) return opened.error();
-  (*opened)->Reset();
-  (*opened)->Close();
-  return device;
+Result<ArenaRef<SoftDeviceState>> CreateDmaEngine(Arena& arena, SoftHost& host,
+                                                  const DmaEngineSpec& spec) {
+  if (spec.pasid_bits > kMaxPasidBits) return Error{EINVAL, "a PASID has at most 20 bits"};
+  const Result<ArenaRef<SoftDeviceState>> device =
+      CreateDevice(arena, host,
+                   {spec.address, spec.group, ModelKind::kDmaEngine, sizeof(DmaEngineState),
+                    kDmaEngineRegisterBytes, spec.pasid_bits});
+  if (!device.ok()) return device;
+  return ResetNew(arena, *device);
 }
 
 Result<SoftDevice*> OpenDevice(Arena& arena, ArenaRef<SoftDeviceState> device) {
-  if (arena.Get(device)->kind != ModelKind::kNvme) return Error{ENODEV, "no such kind of device"};
-  return SoftDevice::Open(arena, device, &MakeNvme);
+  switch (arena.Get(device)->kind) {
+    case ModelKind::kNvme:
+      return SoftDevice::Open(arena, device, &MakeNvme);
+    case ModelKind::kDmaEngine:
+      return SoftDevice::Open(arena, device, &MakeDmaEngine);
+    default:
+      return Error{ENODEV, "no such kind of device"};
+  }
 }
 
 }  // namespace ioas::soft

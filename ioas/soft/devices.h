@@ -25,6 +25,17 @@ struct NvmeSpec {
 // that is. The image need not be there yet.
 Result<ArenaRef<SoftDeviceState>> CreateNvme(Arena& arena, SoftHost& host, const NvmeSpec& spec);
 
+struct DmaEngineSpec {
+  PciAddress address;
+  uint32_t group;      // its IOMMU group's number
+  uint8_t pasid_bits;  // how many bits its PASIDs have, up to 20; 0: it has none
+};
+
+// The same for a DMA engine (dma_engine/dma_engine.h). The errors of CreateDevice, and EINVAL for
+// too many bits.
+Result<ArenaRef<SoftDeviceState>> CreateDmaEngine(Arena& arena, SoftHost& host,
+                                                  const DmaEngineSpec& spec);
+
 // SoftDevice::Open for a device of any kind.
 Result<SoftDevice*> OpenDevice(Arena& arena, ArenaRef<SoftDeviceState> device);
 

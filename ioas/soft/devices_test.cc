@@ -11,6 +11,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "ioas/soft/dma_engine/dma_engine.h"
 #include "ioas/soft/soft_backend.h"
 
 namespace ioas::soft {
@@ -64,7 +65,7 @@ class NvmeTest : public testing::Test {
     device_ = *opened;
     SoftBackend backend(host_->processes());
     const auto space = AddressSpace::Create(arena_, backend.properties(), 10);
-    device_->Attach(*space);
+    device_->Attach({*space, {}});
     memory_ = static_cast<std::byte*>(
         mmap(nullptr, kMemorySize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     AddressSpace view(arena_, *space, &backend);
@@ -181,6 +182,26 @@ TEST_F(NvmeTest, ItsConfigurationSpaceSaysNvme) {
   uint32_t word = 0;
   device_->ReadConfig(8, std::as_writable_bytes(std::span(&word, 1)));
   EXPECT_EQ(word >> 8, 0x010802u);
+}
+
+TEST_F(NvmeTest, ADmaEngineIsADeviceToo) {
+  const PciAddress address = {0, 0, 7, 0};
+  EXPECT_EQ(CreateDmaEngine(arena_, *host_, {kAddress, 1, 0}).error().code, EEXIST);
+  EXPECT_EQ(CreateDmaEngine(arena_, *host_, {address, 1, 21}).error().code, EINVAL);
+  const auto made = CreateDmaEngine(arena_, *host_, {address, 1, 20});
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(arena_.Get(*made)->pasid_bits, 20);
+  const auto opened = OpenDevice(arena_, *made);
+  ASSERT_TRUE(opened.ok());
+  uint32_t word = 0;
+  (*opened)->ReadConfig(0, std::as_writable_bytes(std::span(&word, 1)));
+  EXPECT_EQ(word, uint32_t{kDmaEngineDevice} << 16 | kDmaEngineVendor);
+  const uint16_t command = 6;
+  (*opened)->WriteConfig(4, std::as_bytes(std::span(&command, 1)));
+  ASSERT_TRUE((*opened)->ReadBar(0, 0x1c, std::as_writable_bytes(std::span(&word, 1))).ok());
+  EXPECT_EQ(word, 20u);
+  EXPECT_EQ((*opened)->bar(0).mappable_size, kDmaEngineRegisterBytes);
+  (*opened)->Close();
 }
 
 TEST_F(NvmeTest, WhatItCannotBeIsRefused) {

@@ -157,7 +157,7 @@ TEST_F(DmaTest, WithoutBusMasteringOrAnAddressSpaceNothingIsReached) {
   device_->Block();
   EXPECT_FALSE(Read(2, 1, &byte).ok());
   ExpectFault(2, kAccessRead, FaultReason::kBlocked);
-  device_->Attach(space_);
+  device_->Attach({space_, {}});
   EXPECT_TRUE(Read(3, 1, &byte).ok());
 }
 

@@ -112,9 +112,7 @@ bool DoorbellWatch::empty() const {
 
 bool DoorbellWatch::Start() {
   if (trapping_disabled) return false;
-  const long fd = OpenUserfaultfd();
-  if (fd < 0) return false;
-  const Result<int> hidden = Hide(static_cast<int>(fd));
+  const Result<int> hidden = OpenHidden(&OpenUserfaultfd);
   if (!hidden.ok()) return false;
   uffdio_api api = {};
   api.api = UFFD_API;

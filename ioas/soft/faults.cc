@@ -8,6 +8,12 @@ namespace {
 
 std::atomic<FaultObserver> the_observer{nullptr};
 
+// Whether they differ in nothing but how often.
+bool IsSame(const FaultRecord& one, const FaultRecord& other) {
+  return one.iova == other.iova && one.device == other.device && one.direction == other.direction &&
+         one.reason == other.reason && one.pasid == other.pasid;
+}
+
 }  // namespace
 
 void SetFaultObserver(FaultObserver observer) { the_observer = observer; }
@@ -30,6 +36,10 @@ const char* Describe(FaultReason reason) {
       return "an error has frozen the device's group";
     case FaultReason::kHeld:
       return "an operator has frozen the device's group";
+    case FaultReason::kTableGone:
+      return "the program's page table cannot be read";
+    case FaultReason::kTableInvalid:
+      return "the program's page table has reserved bits set";
   }
   return "unknown";
 }
@@ -39,17 +49,16 @@ void FaultLog::Record(const FaultRecord& fault) {
   RobustLock lock(state_->mutex);
   ++state_->total;
   FaultRecord* const end = state_->records + std::min<uint64_t>(state_->recorded, kFaultRecords);
-  FaultRecord* const same = std::find_if(state_->records, end, [&](const FaultRecord& record) {
-    return record.iova == fault.iova && record.device == fault.device &&
-           record.direction == fault.direction && record.reason == fault.reason;
-  });
-  if (same != end) {
-    ++same->count;
-    return;
+  FaultRecord* const same = std::find_if(
+      state_->records, end, [&](const FaultRecord& record) { return IsSame(record, fault); });
+  const bool is_new = same == end;
+  FaultRecord& record = is_new ? state_->records[state_->recorded % kFaultRecords] : *same;
+  if (is_new) {
+    record = fault;
+    record.count = 0;
+    ++state_->recorded;
   }
-  FaultRecord& record = state_->records[state_->recorded++ % kFaultRecords];
-  record = fault;
-  record.count = 1;
+  ++record.count;
 }
 
 uint64_t FaultLog::total() const {

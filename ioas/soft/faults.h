@@ -8,6 +8,7 @@
 
 #include "ioas/backend.h"
 #include "ioas/base/robust_mutex.h"
+#include "ioas/soft/device_model.h"
 
 namespace ioas::soft {
 
@@ -19,9 +20,11 @@ enum class FaultReason : uint32_t {
   kRefused,       // the host was told to refuse the IOVA
   kMemoryGone,    // the memory behind the mapping, or its process, is gone
   kBusMasterOff,  // the device's command register forbids it DMA
-  kBlocked,       // the device is not attached to an address space
+  kBlocked,       // the device, or its PASID, is not attached to an address space
   kFrozen,        // an error froze the device's group
   kHeld,          // an operator froze it
+  kTableGone,     // the program's own page table cannot be read
+  kTableInvalid,  // an entry of it has reserved bits set
 };
 
 // A short description in the form that fits behind "DMA fault: ", a string literal.
@@ -33,7 +36,8 @@ struct FaultRecord {
   uint32_t device;   // PciAddress::number()
   Access direction;  // kAccessRead: the device wanted to read
   FaultReason reason;
-  uint64_t count;  // how many times it happened, at least 1
+  uint64_t count;             // how many times it happened, at least 1
+  uint32_t pasid = kNoPasid;  // that the access named
 };
 
 struct FaultLogState {

@@ -22,10 +22,6 @@ constexpr uint64_t kReserve = 1024;
 // A bit for each descriptor number.
 std::atomic<uint64_t> hidden[kNumbers / kBits];
 
-std::atomic<bool> hiding{false};
-// How often to let others run before a lock is taken for lost.
-constexpr int kPatience = 1000;
-
 int LowestHiddenNumber() {
   rlimit64 limit = {1024, 1024};
   SystemCall(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
@@ -33,29 +29,8 @@ int LowestHiddenNumber() {
   return static_cast<int>(top - std::min(top / 2, kReserve));
 }
 
-}  // namespace
-
-namespace internal {
-std::atomic<int> lowest_hidden{std::numeric_limits<int>::max()};
-}  // namespace internal
-
-HidingLock::HidingLock() : held_(!hiding.exchange(true, std::memory_order_acquire)) {
-  for (int i = 0; i < kPatience && !held_; ++i) {
-    SystemCall(SYS_sched_yield);
-    held_ = !hiding.exchange(true, std::memory_order_acquire);
-  }
-}
-
-HidingLock::~HidingLock() {
-  if (held_) hiding.store(false, std::memory_order_release);
-}
-
-Result<int> HideDuplicate(int fd) {
-  const HidingLock lock;
-  const int lowest = LowestHiddenNumber();
-  if (!MayBecomeHidden(lowest)) {
-    internal::lowest_hidden.store(lowest, std::memory_order_relaxed);
-  }
+// Duplicates `fd` to a number that is hidden from then on. The lock is held.
+Result<int> DuplicateHidden(int fd, int lowest) {
   const long number = SystemCall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
   if (number == -EBADF) return Error{EBADF, "the descriptor is not open"};
   if (number < 0) return Error{EMFILE, "no descriptor number is free"};
@@ -67,10 +42,38 @@ Result<int> HideDuplicate(int fd) {
   return static_cast<int>(number);
 }
 
-Result<int> Hide(int fd) {
-  Result<int> number = HideDuplicate(fd);
+}  // namespace
+
+namespace internal {
+
+std::atomic<int> lowest_hidden{std::numeric_limits<int>::max()};
+PrivateLock hiding;
+
+Result<int> Birth::Move(long fd) {
+  if (fd < 0) return Error{static_cast<int>(-fd), "the descriptor cannot be opened"};
+  const int lowest = LowestHiddenNumber();
+  lowest_ = std::min(lowest_, lowest);
+  const Result<int> number = DuplicateHidden(static_cast<int>(fd), lowest);
   SystemCall(SYS_close, fd);
   return number;
+}
+
+}  // namespace internal
+
+namespace {
+SignalMask before_fork;
+}  // namespace
+
+void HoldHiding() { before_fork = internal::hiding.Lock(); }
+void ReleaseHiding() { internal::hiding.Unlock(before_fork); }
+
+Result<int> HideDuplicate(int fd) {
+  const HidingLock lock;
+  const int lowest = LowestHiddenNumber();
+  if (!MayBecomeHidden(lowest)) {
+    internal::lowest_hidden.store(lowest, std::memory_order_relaxed);
+  }
+  return DuplicateHidden(fd, lowest);
 }
 
 void CloseHidden(int fd) {

@@ -4,6 +4,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "gtest/gtest.h"
 
 namespace ioas::soft {
@@ -26,11 +29,36 @@ TEST(HiddenDescriptorsTest, ADuplicateIsHighHiddenAndCloseOnExec) {
   close(ends[1]);
 }
 
-TEST(HiddenDescriptorsTest, HidingMovesTheDescriptor) {
-  const int fd = open("/dev/null", O_RDONLY);
-  const Result<int> hidden = Hide(fd);
+TEST(HiddenDescriptorsTest, WhatIsOpenedHiddenHasNoOtherNumber) {
+  int fd = -1;
+  const Result<int> hidden = OpenHidden([&fd] {
+    fd = open("/dev/null", O_RDONLY);
+    EXPECT_TRUE(MayBecomeHidden(fd));
+    return fd;
+  });
   ASSERT_TRUE(hidden.ok());
   EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+  EXPECT_FALSE(MayBecomeHidden(fd));
+  EXPECT_TRUE(MayBecomeHidden(*hidden));
+  CloseHidden(*hidden);
+  EXPECT_EQ(OpenHidden([] { return -ENOENT; }).error().code, ENOENT);
+}
+
+TEST(HiddenDescriptorsTest, WhoClosesWaitsForAnOpening) {
+  std::atomic<bool> closes{false};
+  std::thread closer;
+  const Result<int> hidden = OpenHidden([&] {
+    closer = std::thread([&closes] {
+      closes = true;
+      const HidingLock lock;
+      closes = false;
+    });
+    while (!closes) std::this_thread::yield();
+    return open("/dev/null", O_RDONLY);
+  });
+  EXPECT_TRUE(hidden.ok());
+  closer.join();
+  EXPECT_FALSE(closes);
   CloseHidden(*hidden);
 }
 

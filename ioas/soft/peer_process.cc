@@ -21,9 +21,7 @@ pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Peer peers[kMaxProcesses];
 
 int OpenProcess(pid_t pid) {
-  const long fd = SystemCall(SYS_pidfd_open, pid, 0);
-  if (fd < 0) return -1;
-  const Result<int> hidden = Hide(static_cast<int>(fd));
+  const Result<int> hidden = OpenHidden([pid] { return SystemCall(SYS_pidfd_open, pid, 0); });
   return hidden.ok() ? *hidden : -1;
 }
 
@@ -68,11 +66,11 @@ pid_t MemoryOf(ProcessTable table, uint32_t index) {
 Result<int> TakeDescriptor(ProcessTable table, uint32_t index, int fd) {
   pthread_mutex_lock(&mutex);
   const Peer* peer = FindRunning(table, index);
-  const long copy = peer == nullptr ? -ESRCH : SystemCall(SYS_pidfd_getfd, peer->descriptor, fd, 0);
+  Result<int> copy = OpenHidden([peer, fd]() -> long {
+    return peer == nullptr ? -ESRCH : SystemCall(SYS_pidfd_getfd, peer->descriptor, fd, 0);
+  });
   pthread_mutex_unlock(&mutex);
-  if (copy < 0)
-    return Error{static_cast<int>(-copy), "another process's descriptor is out of reach"};
-  return Hide(static_cast<int>(copy));
+  return copy;
 }
 
 void ForgetPeersAfterFork() {

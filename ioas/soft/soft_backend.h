@@ -9,12 +9,11 @@
 
 namespace ioas::soft {
 
-// Behaves as Intel's VT-d with 39 bits of address does: 4 KiB, 2 MiB and 1 GiB pages, and a hole
-// where devices write their interrupts. For windows there is no such hole and no limit.
 class SoftBackend final : public Backend {
  public:
   explicit SoftBackend(ProcessTable processes) : processes_(processes) {}
 
+  // What the IOMMU is like of devices of which nothing else is said (IommuProfile::kAuto).
   static IommuProperties properties();
 
   // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the
@@ -23,6 +22,9 @@ class SoftBackend final : public Backend {
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
   Status Keep(IoasHandle space, const Mapping& mapping) override;
   void Forget(IoasHandle space, const Mapping& mapping) override;
+  // Mappings of shared files become mappings of the files, whatever becomes of the process.
+  void KeepReachable(IoasHandle space, Mapping& mapping) override;
+  Status ChangeOwner(IoasHandle space, const Mapping& from, const Mapping& to) override;
   // What a window leads to is faulted in once; nothing else is to be done but in the page table.
   Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
   Status MapRun(IoasHandle space, const PageRun& run) override;
@@ -32,6 +34,11 @@ class SoftBackend final : public Backend {
   void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
 
  private:
+  Status MapOwn(const Mapping& mapping);
+  Status MapPeers(const Mapping& mapping);
+  Status MapFile(const Mapping& mapping);
+  void Release(uint32_t file);
+
   ProcessTable processes_;
 };
 

@@ -216,9 +216,22 @@ void SoftDevice::OnUnmap(void* address, size_t size) {
   watch_.Remove(reinterpret_cast<uintptr_t>(address), size);
 }
 
-void SoftDevice::Attach(ArenaRef<AddressSpaceState> space) {
+void SoftDevice::Attach(const DmaTarget& target) {
   DeviceLock lock(*state_);
-  state_->space = space;
+  state_->target = target;
+}
+
+Status SoftDevice::AttachPasid(uint32_t pasid, const DmaTarget& target) {
+  DeviceLock lock(*state_);
+  PasidTable targets(arena_, &state_->pasid_targets);
+  if (target.space) return targets.Set(pasid, target);
+  targets.Remove(pasid);
+  return {};
+}
+
+uint32_t SoftDevice::NextPasid(uint32_t pasid) {
+  DeviceLock lock(*state_);
+  return PasidTable(arena_, &state_->pasid_targets).Next(pasid);
 }
 
 void SoftDevice::Reset() {

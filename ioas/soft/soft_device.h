@@ -16,6 +16,7 @@
 #include "ioas/address_space.h"
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
+#include "ioas/domain.h"
 #include "ioas/soft/device_model.h"
 #include "ioas/soft/device_worker.h"
 #include "ioas/soft/dma.h"
@@ -116,9 +117,14 @@ class SoftDevice final : private DeviceWorker::Client {
 
   // --- Address space ---
 
-  // Lets the device's DMA go through `space`. It takes effect at once for all later DMA, and DMA
+  // Lets the device's DMA reach `target`. It takes effect at once for all later DMA, and DMA
   // under way is over when it returns. Not to be called with an address space's lock.
-  void Attach(ArenaRef<AddressSpaceState> space);
+  void Attach(const DmaTarget& target);
+  // The same for accesses that name `pasid`, from 1 on and below kPasids. ENOMEM, where none was
+  // attached and one is to be; then nothing has changed.
+  Status AttachPasid(uint32_t pasid, const DmaTarget& target);
+  // The lowest PASID from `pasid` on that is attached; kPasids: none.
+  uint32_t NextPasid(uint32_t pasid);
   // Attaches it to the blocking domain: all DMA faults. Never fails. So it begins.
   void Block() { Attach({}); }
 

@@ -252,7 +252,7 @@ TEST_F(SoftDeviceTest, ManyThreadsUseADeviceThatIsBusy) {
     device_->ReadConfig(0, std::as_writable_bytes(std::span(&word, 1)));
     ASSERT_EQ(word, 0x56781234u);
     device_->MaskIntx();
-    device_->Attach(space_);
+    device_->Attach({space_, {}});
   }
   stop = true;
   ringer.join();

@@ -90,6 +90,7 @@ Result<ArenaRef<SoftDeviceState>> CreateDevice(Arena& arena, SoftHost& host,
   device->address = spec.address;
   device->group = spec.group;
   device->kind = spec.kind;
+  device->pasid_bits = spec.pasid_bits;
   device->group_index = FindGroup(host, spec.group);
   if (device->group_index == host.group_count) host.groups[host.group_count++].number = spec.group;
   device->mutex.Initialize();

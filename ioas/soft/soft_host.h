@@ -11,11 +11,14 @@
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
 #include "ioas/base/robust_mutex.h"
+#include "ioas/domain.h"
 #include "ioas/group_errors.h"
+#include "ioas/pasid_table.h"
 #include "ioas/process_table.h"
 #include "ioas/range.h"
 #include "ioas/soft/faults.h"
 #include "ioas/soft/interrupts.h"
+#include "ioas/soft/iommu_profile.h"
 #include "ioas/soft/pci_config.h"
 
 namespace ioas::soft {
@@ -42,7 +45,7 @@ struct PciAddress {
 };
 
 // Which model a device has.
-enum class ModelKind : uint32_t { kNvme = 1, kTest = ~0u };
+enum class ModelKind : uint32_t { kNvme = 1, kDmaEngine = 2, kTest = ~0u };
 
 struct SoftHost;
 
@@ -53,6 +56,8 @@ struct SoftDeviceState {
   PciAddress address;
   uint32_t group;        // its IOMMU group's number
   uint32_t group_index;  // in SoftHost::groups
+  IommuProfile iommu;
+  uint8_t pasid_bits;  // how many its PASIDs have; 0: it has none
   ModelKind kind;
   uint32_t model_unit;  // the model's state in the arena
   uint32_t model_bytes;
@@ -60,9 +65,10 @@ struct SoftDeviceState {
   uint32_t registers_bytes;
   uint32_t hidden_registers_unit;  // where they are kept while programs see ones (freeze.h)
 
-  RobustMutex mutex;                  // guards all below; taken before an address space's
-  std::atomic<uint32_t> waiting;      // threads that want the mutex for a program's call
-  ArenaRef<AddressSpaceState> space;  // 0: blocked
+  RobustMutex mutex;              // guards all below; taken before an address space's
+  std::atomic<uint32_t> waiting;  // threads that want the mutex for a program's call
+  DmaTarget target;
+  PasidTableState<DmaTarget> pasid_targets;  // of accesses that name a PASID
   PciConfigState config;
   InterruptState interrupts;
   bool hides_registers;
@@ -146,6 +152,7 @@ struct DeviceSpec {
   ModelKind kind;
   uint32_t model_bytes;      // of the model's state, at least 1; zeroed
   uint32_t registers_bytes;  // of mappable registers, page aligned; zeroed
+  uint8_t pasid_bits = 0;    // up to kMaxPasidBits
 };
 
 // Adds a device to the host. EEXIST if the address is taken, ENOSPC if kMaxDevices are there,

@@ -37,7 +37,7 @@ TEST_F(SoftHostTest, DevicesAreFoundByTheirAddress) {
   EXPECT_FALSE(FindDevice(arena_, *host_, {0, 2, 5, 0}));
   EXPECT_EQ(host_->device_count, 2u);
   EXPECT_EQ(arena_.Get(*first)->group, 3u);
-  EXPECT_FALSE(arena_.Get(*first)->space);
+  EXPECT_FALSE(arena_.Get(*first)->target.space);
 }
 
 TEST_F(SoftHostTest, AnAddressIsTakenOnce) {

@@ -44,7 +44,7 @@ class TestHost : public testing::Test {
     ASSERT_TRUE(opened.ok());
     device_ = *opened;
     device_->Reset();
-    device_->Attach(space_);
+    device_->Attach({space_, {}});
     SetCommand(0x6);
     memory_ = static_cast<std::byte*>(
         mmap(nullptr, 16 * kEchoPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

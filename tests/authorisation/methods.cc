@@ -83,6 +83,7 @@ void Fill(const std::string& session, Message& message) {
     if (field->name() == "session") reflection->SetString(&message, field, session);
     if (field->name() == "dry_run") reflection->SetBool(&message, field, true);
     if (field->name() == "last") reflection->SetUInt64(&message, field, 4095);
+    if (field->name() == "size") reflection->SetUInt64(&message, field, 4096);
     if (field->name() == "container" && field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32) {
       reflection->SetUInt32(&message, field, 1);
     }

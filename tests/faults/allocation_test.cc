@@ -2,16 +2,16 @@
 #include <gtest/gtest.h>
 
 #include "compat/abi/vfio_numbers.h"
+#include "ioas/base/testing/failing_arena.h"
 #include "tests/faults/call_sequence.h"
-#include "tests/faults/failing_arena.h"
 #include "tests/faults/host_picture.h"
 
 namespace {
 
 class FullArena final : public tests::Fault {
  public:
-  void Arm(uint64_t nth) override { tests::FailArenaAllocation(nth); }
-  void Disarm() override { tests::FailArenaAllocation(0); }
+  void Arm(uint64_t nth) override { ioas::FailArenaAllocation(static_cast<uint32_t>(nth)); }
+  void Disarm() override { ioas::FailArenaAllocation(0); }
 };
 
 class NoFault final : public tests::Fault {

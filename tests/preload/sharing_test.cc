@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 
+#include "compat/abi/iommufd.h"
 #include "tests/support/runfiles.h"
 #include "tests/support/shimmed.h"
 #include "tests/support/vfio_client.h"
@@ -106,10 +107,10 @@ TEST(SharingTest, AVforkedChildCanExecuteAnother) {
 }
 
 // Executes the program that makes a call of its own on a descriptor it is told the number of.
-int RunUser(int fd) {
+int RunUser(int fd, const char* kind = "container") {
   const std::string program = tests::Runfile("tests/preload/subjects/descriptor_user");
   return InChild([&] {
-    execl(program.c_str(), program.c_str(), std::to_string(fd).c_str(), nullptr);
+    execl(program.c_str(), program.c_str(), kind, std::to_string(fd).c_str(), nullptr);
     return 99;
   });
 }
@@ -122,6 +123,18 @@ TEST(SharingTest, AnExecutedProgramUsesTheDescriptorsItInherits) {
   // It unmaps what is mapped there.
   EXPECT_EQ(RunUser(inherited.get()), 0);
   EXPECT_EQ(UnmapDma(inherited.get(), 1 << 20, 4096), 0);
+}
+
+// A queue of page requests is a socket beneath.
+TEST(SharingTest, AnExecutedProgramReadsTheQueuesItInherits) {
+  namespace iommufd = compat::abi::iommufd;
+  const Descriptor context(open("/dev/iommu", O_RDWR));
+  iommufd::FaultAlloc command = {};
+  command.size = sizeof(command);
+  ASSERT_EQ(ioctl(context.get(), iommufd::kFaultQueueAlloc, &command), 0);
+  const Descriptor queue(static_cast<int>(command.out_fault_fd));
+  ASSERT_EQ(fcntl(queue.get(), F_SETFD, 0), 0);
+  EXPECT_EQ(RunUser(queue.get(), "requests"), 0);
 }
 
 TEST(SharingTest, DescriptorsThatCloseOnExecAreNotInherited) {

@@ -7,15 +7,13 @@ Usage: kernel_test.py [--record]
 
 import pathlib
 import sys
-import unittest
 
 import results
 import verdicts
-from verdicts import harness
 
-# The tests of dirty tracking map up to 64 huge pages. An IOMMU's driver would take the mock devices
-# for its own (iommu_ops_from_fwnode finds the first that is registered), and refuse them.
-GUEST = ("--hugepages", "80", "--append", "intel_iommu=off", "--time", "1800")
+# An IOMMU's driver would take the mock devices for its own (iommu_ops_from_fwnode finds the first
+# that is registered), and refuse them.
+NO_IOMMU = ("--append", "intel_iommu=off")
 
 HEADING = """# What the kernel's own tests of iommufd do on a real kernel, by kernel_test.py --record: those
 # of linux-source-6.12 {version}.
@@ -25,10 +23,7 @@ HEADING = """# What the kernel's own tests of iommufd do on a real kernel, by ke
 
 def run_in_guest(command):
     """The table that the guest prints, as text."""
-    try:
-        result = harness.guest("iommufd", *command, options=GUEST)
-    except unittest.SkipTest as reason:
-        verdicts.give_up(str(reason))
+    result = verdicts.in_guest(command, *NO_IOMMU)
     if result.returncode:
         sys.exit(f"status {result.returncode}\n{result.stdout}\n{result.stderr}")
     return result.stdout

@@ -5,6 +5,8 @@ Usage: run.py [OPTION...] FOLDER
   FOLDER           what `build` printed
   --note LIBRARY   libnote_ops.so, which sees what the tests ask the test device for
   --under LIBRARY  another library to run them under
+  --fail LIBRARY   libfail_nth.so, by which iommufd_fail_nth has allocations of that library fail;
+                   where none does the test has failed
   --leave-out FILE names of tests that are not run, with reasons
   --only TEXT      only tests with this in their names
   --seconds N      how long a test may take (default 60; most that hang end themselves after 30)
@@ -99,13 +101,20 @@ def outcome(output):
 class Runner:
     """Runs single tests of the programs in a folder."""
 
-    def __init__(self, arguments, notes):
+    def __init__(self, arguments, scratch):
         self.folder = arguments.folder
-        self.notes = notes
+        self.notes = scratch / "notes"
         self.operations = operation_names(arguments.folder)
-        libraries = [library for library in (arguments.note, arguments.under) if library]
+        wanted = (arguments.note, arguments.fail, arguments.under)
+        libraries = [library for library in wanted if library]
         self.seconds = arguments.seconds
-        self.environment = {**os.environ, "NOTED_OPS": str(notes)}
+        self.environment = {**os.environ, "NOTED_OPS": str(self.notes)}
+        self.fail_nth = scratch / "fail-nth" if arguments.fail else None
+        if self.fail_nth:
+            # What the program looks for before it believes that allocations can fail.
+            (scratch / "failslab").mkdir()
+            (scratch / "failslab" / "ignore-gfp-wait").touch()
+            self.environment["FAIL_NTH"] = str(scratch)
         if libraries:
             self.environment["LD_PRELOAD"] = ":".join(map(os.path.abspath, libraries))
 
@@ -125,11 +134,18 @@ class Runner:
 
     def run(self, program, name):
         self.notes.write_bytes(bytes(8))
+        if self.fail_nth:
+            self.fail_nth.write_bytes(bytes(8))
         command = [self.folder / program, "-r", name]
         output, ended = output_of(command, self.environment, self.seconds)
         what, why = outcome(output)
         if not ended:
             what, why = "failed", f"not ended after {self.seconds:g} s; {why}"
+        if program == "iommufd_fail_nth" and self.fail_nth and what == "passed":
+            failures = struct.unpack("II", self.fail_nth.read_bytes())[1]
+            print(f"{failures} allocations failed in {name}", file=sys.stderr)
+            if not failures:
+                what, why = "failed", "no allocation failed"
         return results.Result(what, self.noted(), why)
 
 
@@ -138,6 +154,7 @@ def parse_arguments():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--note")
     parser.add_argument("--under")
+    parser.add_argument("--fail")
     parser.add_argument("--leave-out", type=pathlib.Path)
     parser.add_argument("--only", default="")
     parser.add_argument("--seconds", type=float, default=60)
@@ -149,7 +166,7 @@ def main():
     arguments = parse_arguments()
     left_out = results.Reasons.read(arguments.leave_out) if arguments.leave_out else None
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(arguments, pathlib.Path(folder, "notes"))
+        runner = Runner(arguments, pathlib.Path(folder))
         for program, test in runner.tests():
             name = f"{program}/{test}"
             if arguments.only not in name:

@@ -19,11 +19,12 @@ from verdicts import harness
 def run_under_library():
     """The table of a run on the software host, which is there if it has a device."""
     library = harness.built("compat/preload/libvfio_compat_mock.so")
+    failing = harness.built("tests/selftests/libfail_nth.so")
     with tempfile.NamedTemporaryFile() as disk:
         disk.truncate(1 << 20)
         device = f"nvme,addr=0000:00:05.0,image={disk.name}"
         result = subprocess.run(
-            verdicts.run_command("--under", library),
+            verdicts.run_command("--under", library, "--fail", failing),
             env={**os.environ, "VFIO_COMPAT_BACKEND": "soft", "VFIO_COMPAT_DEVICES": device},
             stdout=subprocess.PIPE,
             text=True,
@@ -57,7 +58,13 @@ def lacking_here():
     if not has_capability(cap_sys_resource):
         reasons["*/iommufd.global_options"] = "the user has no CAP_SYS_RESOURCE"
     if not int(pathlib.Path("/proc/sys/vm/nr_hugepages").read_text(encoding="ascii")):
-        for pattern in ("*_hugepage.basic", "*_hugepage.all_aligns*", "*.huge_map"):
+        for pattern in (
+            "*_hugepage.basic",
+            "*_hugepage.all_aligns*",
+            "*.huge_map",
+            "*_huge.*",
+            "*.access_domain_destory",
+        ):
             reasons[pattern] = "the machine has no huge pages to give (vm.nr_hugepages)"
     return reasons
 

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import typing
+import unittest
 
 import results
 
@@ -43,6 +44,16 @@ def run_command(*options):
     note = harness.built("tests/selftests/libnote_ops.so")
     command = ["python3", HERE / "run.py", "--times", "--note", note, "--only", chosen]
     return [*map(str, command), *map(str, options), built_folder()]
+
+
+def in_guest(command, *options):
+    """What a command did in the guest, with huge pages. Ends this test where there is no guest."""
+    # The tests of dirty tracking map up to 64 huge pages.
+    options = ("--hugepages", "80", "--time", "1800", *options)
+    try:
+        return harness.guest("iommufd", *command, options=options)
+    except unittest.SkipTest as reason:
+        return give_up(str(reason))
 
 
 def chosen_of(table):

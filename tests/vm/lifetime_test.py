@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may have a device: after a program that was killed, and beside another driver."""
+"""Who may have a device: after a program that was killed or replaced, and beside another driver."""
 
 import re
 import unittest
@@ -7,6 +7,7 @@ import unittest
 import harness
 
 VCONF = harness.built("tests/conformance/vconf")
+LIVE_UPDATE = harness.built("tests/programs/live_update")
 
 
 class KilledTest(unittest.TestCase):
@@ -16,6 +17,26 @@ class KilledTest(unittest.TestCase):
             kernel, "killed_job.py", *harness.under(kernel), options=devices
         )
         self.assertRegex(output, r"(?m)^forwarded: [1-9]")
+
+    def test_on_legacy(self):
+        self.check("legacy")
+
+    def test_on_iommufd(self):
+        self.check("iommufd")
+
+
+class LiveUpdateTest(unittest.TestCase):
+    def check(self, kernel):
+        output = harness.run_job(
+            kernel,
+            "live_update_job.sh",
+            *harness.under(kernel),
+            LIVE_UPDATE,
+            options=("--nvme", "64M"),
+        )
+        print(output)
+        self.assertRegex(output, r"before: [1-9]\d+ commands, 0 failures\n")
+        self.assertIn("after: 0 failures\nunmapped: refused\n", output)
 
     def test_on_legacy(self):
         self.check("legacy")

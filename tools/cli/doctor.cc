@@ -11,7 +11,7 @@ Diagnosis Diagnose(const std::string& root) {
   CheckIommuNode(root, diagnosis.checks);
   CheckGroups(root, diagnosis.checks, diagnosis.groups);
   // What stands below another root cannot be asked.
-  if (root.empty()) CheckWindows(diagnosis.groups, diagnosis.checks);
+  if (root.empty()) CheckIommus(diagnosis);
   CheckLockedMemory(root, diagnosis.checks);
   CheckLegacyInterface(root, diagnosis.checks);
   return diagnosis;

@@ -3,10 +3,12 @@
 #define TOOLS_CLI_DOCTOR_H_
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "compat/sysfs/groups.h"
+#include "ioas/range.h"
 #include "tools/cli/node_permissions.h"
 
 namespace tools::cli {
@@ -31,9 +33,18 @@ struct GroupFinding {
   std::vector<NodePermissions> nodes;
 };
 
+// The IOVAs that programs can map behind an IOMMU.
+struct Reach {
+  std::string backend;                  // "kernel" or "soft"
+  std::string whose;                    // the device, or the setting "--iommu=NAME"
+  uint64_t page_sizes;                  // a bit for each, in bytes
+  std::vector<ioas::IovaRange> ranges;  // ascending
+};
+
 struct Diagnosis {
   std::vector<Check> checks;
   std::vector<GroupFinding> groups;
+  std::vector<Reach> reaches;
 
   // Whether legacy programs run on the kernel backend.
   bool is_fit() const {

@@ -1,5 +1,6 @@
 #include "tools/cli/doctor_command.h"
 
+#include <cinttypes>
 #include <cstdio>
 #include <vector>
 
@@ -57,6 +58,24 @@ std::string ToJson(const GroupFinding& finding) {
                      {"devices", JsonList(devices)}});
 }
 
+// A number of 64 bits, of which JSON's are not sure.
+std::string ToJson(uint64_t number) {
+  char text[sizeof("0x0123456789abcdef")];
+  std::snprintf(text, sizeof(text), "0x%" PRIx64, number);
+  return JsonString(text);
+}
+
+std::string ToJson(const Reach& reach) {
+  std::vector<std::string> ranges;
+  for (const ioas::IovaRange& range : reach.ranges) {
+    ranges.push_back(JsonObject({{"first", ToJson(range.first)}, {"last", ToJson(range.last)}}));
+  }
+  return JsonObject({{"backend", JsonString(reach.backend)},
+                     {"whose", JsonString(reach.whose)},
+                     {"page_sizes", ToJson(reach.page_sizes)},
+                     {"ranges", JsonList(ranges)}});
+}
+
 // An array with a line for each element.
 template <typename Element>
 std::string ToLines(const std::vector<Element>& elements) {
@@ -84,7 +103,8 @@ std::string ToText(const Diagnosis& diagnosis) {
 std::string ToJson(const Diagnosis& diagnosis) {
   return "{\n  \"fit\": " + JsonBool(diagnosis.is_fit()) +
          ",\n  \"checks\": " + ToLines(diagnosis.checks) +
-         ",\n  \"groups\": " + ToLines(diagnosis.groups) + "\n}\n";
+         ",\n  \"groups\": " + ToLines(diagnosis.groups) +
+         ",\n  \"iova_ranges\": " + ToLines(diagnosis.reaches) + "\n}\n";
 }
 
 int RunDoctor(const DoctorOptions& options) {

@@ -8,6 +8,7 @@
 #include "ioas/address_space.h"
 #include "ioas/kernel/iommu_probe.h"
 #include "ioas/soft/soft_backend.h"
+#include "tools/cli/doctor_reach.h"
 
 namespace tools::cli {
 namespace {
@@ -41,20 +42,28 @@ Check CheckIommuOf(const std::string& backend, const ioas::IommuProperties& iomm
   return {CheckName(backend), CheckStatus::kWarning, std::strerror(survey.error().code), ""};
 }
 
-Check CheckKernelWindows(const std::vector<GroupFinding>& groups) {
+// Whatever is found of the kernel's IOMMU.
+void CheckKernelIommu(Diagnosis& diagnosis) {
   std::string why = "no device can be asked";
-  for (const GroupFinding& finding : groups) {
+  for (const GroupFinding& finding : diagnosis.groups) {
     for (size_t index = 0; finding.group.is_viable && index < finding.nodes.size(); ++index) {
       const GroupDevice& device = finding.group.devices[index];
       if (!device.has_cdev || !finding.nodes[index].is_usable) continue;
       ioas::IovaRange apertures[ioas::kMaxApertures];
       const auto iommu =
           ioas::kernel::ProbeIommu(ioas::kernel::RealSystemCalls(), device.cdev, apertures);
-      if (iommu.ok()) return CheckIommuOf(kKernel, *iommu, device.name);
+      if (iommu.ok()) {
+        diagnosis.reaches.push_back(ReachOf(kKernel, device.name, *iommu));
+        diagnosis.checks.push_back(DescribeReach(diagnosis.reaches.back()));
+        diagnosis.checks.push_back(CheckIommuOf(kKernel, *iommu, device.name));
+        return;
+      }
       why = std::string(device.name) + " cannot be asked: " + std::strerror(iommu.error().code);
     }
   }
-  return {CheckName(kKernel), CheckStatus::kOk, "not known: " + why, ""};
+  for (const std::string& name : {std::string("IOVA ranges, ") + kKernel, CheckName(kKernel)}) {
+    diagnosis.checks.push_back({name, CheckStatus::kOk, "not known: " + why, ""});
+  }
 }
 
 }  // namespace
@@ -76,9 +85,11 @@ Check DescribeWindows(const std::string& backend, const ppc::WindowSurvey& surve
   return check;
 }
 
-void CheckWindows(const std::vector<GroupFinding>& groups, std::vector<Check>& checks) {
-  checks.push_back(CheckKernelWindows(groups));
-  checks.push_back(CheckIommuOf(kSoft, ioas::soft::SoftBackend::properties(), ""));
+void CheckIommus(Diagnosis& diagnosis) {
+  CheckKernelIommu(diagnosis);
+  CheckSoftReach(diagnosis);
+  diagnosis.checks.push_back(
+      CheckIommuOf(kSoft, ioas::soft::SoftBackend::properties(), /*reach=*/""));
 }
 
 }  // namespace tools::cli

@@ -14,9 +14,9 @@ namespace tools::cli {
 Check DescribeWindows(const std::string& backend, const ppc::WindowSurvey& survey,
                       const std::string& reach);
 
-// Windows on both backends. For the kernel's it attaches the first of the groups' devices that is
-// free to a /dev/iommu, for the moment. Only for the machine itself.
-void CheckWindows(const std::vector<GroupFinding>& groups, std::vector<Check>& checks);
+// IOVA ranges and windows on both backends. For the kernel's it attaches the first of the groups'
+// devices that is free to a /dev/iommu, for the moment. Only for the machine itself.
+void CheckIommus(Diagnosis& diagnosis);
 
 }  // namespace tools::cli
 

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 namespace tools::cli {
 namespace {
@@ -23,8 +23,10 @@ std::string ShellQuoted(const std::string& text) {
 }
 
 std::string ReadPlain(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  // Unlike an iterator over the file, this does not throw where it cannot be read.
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
 }
 
 // gzip is on every machine with a shell; a library would be one more dependency.

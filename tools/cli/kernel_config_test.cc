@@ -33,6 +33,7 @@ class KernelConfigTest : public testing::Test {
 
 TEST_F(KernelConfigTest, NothingIsKnownWithoutAFile) {
   tree_.Write("/boot/config-6.12.2", kConfig);
+  tree_.Write("/boot/config-6.12.1/a file in a folder", kConfig);
   const KernelConfig config = KernelConfig::Read(tree_.root(), "6.12.1");
   EXPECT_FALSE(config.is_known());
   EXPECT_EQ(config.Value("CONFIG_VFIO"), OptionValue::kUnknown);

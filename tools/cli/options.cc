@@ -26,11 +26,15 @@ void AddRun(CLI::App& app, RunOptions& options) {
                   "emulated ones), or auto: soft if there is a --device, kernel otherwise");
   run->add_option("--device", options.devices,
                   "An emulated device: nvme,addr=ADDRESS,image=FILE[,group=N]"
-                  "[,block_size=512|4096]; once per device")
+                  "[,block_size=512|4096] or dma,addr=ADDRESS[,group=N][,pasid_bits=1..20]; once "
+                  "per device")
       ->allow_extra_args(false);
   run->add_option("--fault", options.faults,
                   "iova=FIRST-LAST: addresses that the software IOMMU refuses; once per range")
       ->allow_extra_args(false);
+  run->add_option("--iommu", options.iommu,
+                  "The IOMMU that emulated devices are behind: auto (the default), x86, power or "
+                  "sign-extended");
   run->add_option("--container", options.container,
                   "The containers that programs can choose: type1 (the default), spapr (POWER's "
                   "SPAPR TCE), or both");

@@ -15,6 +15,7 @@ struct RunOptions {
   std::string backend;
   std::vector<std::string> devices;
   std::vector<std::string> faults;
+  std::string iommu;
   std::string container;
   std::string platform;
   std::string tce64_start;

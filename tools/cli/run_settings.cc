@@ -116,15 +116,18 @@ Failure ReadRunSettings(const RunOptions& options, Settings& settings) {
   if (!failure) failure = Read(options.log_level, ParseLogLevel, settings.log_level);
   if (!failure) failure = ReadAll(options.devices, ParseDevice, settings.devices);
   if (!failure) failure = ReadAll(options.faults, ParseFault, settings.faults);
+  if (!failure) failure = Read(options.iommu, compat::settings::ParseIommu, settings.iommu);
   if (!failure) failure = ReadContainer(options, settings);
   if (!failure) failure = ReadControl(options.control, settings.control);
   if (failure) return failure;
 
-  const std::string conflict = compat::settings::AssignGroups(settings.devices);
+  std::string conflict = compat::settings::AssignGroups(settings.devices);
+  if (conflict.empty()) conflict = compat::settings::AssignIommus(settings);
   if (!conflict.empty()) return Usage(conflict);
   failure = CheckBackend(settings);
   if (failure) return failure;
   for (DeviceSettings& device : settings.devices) {
+    if (device.kind != compat::settings::DeviceKind::kNvme) continue;
     if (Failure bad_image = CheckImage(device)) return bad_image;
   }
   return {};

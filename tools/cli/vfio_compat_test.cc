@@ -102,6 +102,8 @@ TEST_F(VfioCompatTest, EmulatedDevicesAreNotTheKernels) {
           {"run", "--backend=kernel", "--device", device(), "--", "true"});
   Refused(2, "ranges that are refused need the backend soft",
           {"run", "--fault=iova=0-4095", "--", "true"});
+  Refused(2, "the IOMMU power needs the backend soft",
+          {"run", "--backend=kernel", "--iommu=power", "--", "true"});
 }
 
 TEST_F(VfioCompatTest, BadContainersAreRefused) {
@@ -137,6 +139,15 @@ TEST_F(VfioCompatTest, ImagesThatCannotBeDisksAreRefused) {
   Refused(2, "neither a regular file", {"run", "--device", device + "/dev/null", "--", "true"});
   tests::WriteFile(File("small"), "x");
   Refused(2, "smaller than one block", {"run", "--device", device + File("small"), "--", "true"});
+}
+
+TEST_F(VfioCompatTest, ADmaEngineNeedsNoImage) {
+  const CommandResult result =
+      Call({"run", "--device", "dma,addr=00:05.0,pasid_bits=8", "--summary", "--", "true"});
+  EXPECT_EQ(result.status, 0) << result.errors;
+  EXPECT_NE(result.errors.find("DMA faults: 0"), std::string::npos) << result.errors;
+  Refused(2, "pasid_bits '21' is not a number from 1 to 20",
+          {"run", "--device", "dma,addr=00:05.0,pasid_bits=21", "--", "true"});
 }
 
 TEST_F(VfioCompatTest, AMissingLibraryIsRefused) {
@@ -214,11 +225,12 @@ TEST_F(VfioCompatTest, TheProgramFindsTheSettingsInItsEnvironment) {
 }
 
 TEST_F(VfioCompatTest, TheProgramFindsItsContainersInItsEnvironment) {
-  const CommandResult result = Call({"run", "--backend=soft", "--container=spapr",
-                                     "--platform=pseries", "--tce64-start=1T", "--", "env"});
+  const CommandResult result =
+      Call({"run", "--backend=soft", "--container=spapr", "--platform=pseries", "--tce64-start=1T",
+            "--iommu=x86", "--", "env"});
   EXPECT_EQ(result.status, 0) << result.errors;
   for (const char* line : {"VFIO_COMPAT_CONTAINER=spapr\n", "VFIO_COMPAT_PLATFORM=pseries\n",
-                           "VFIO_COMPAT_TCE64_START=0x10000000000\n"}) {
+                           "VFIO_COMPAT_TCE64_START=0x10000000000\n", "VFIO_COMPAT_IOMMU=x86\n"}) {
     EXPECT_NE(result.output.find(line), std::string::npos) << result.output;
   }
 }

@@ -117,9 +117,9 @@ Failure ListFaults(const Client& client, const std::string& session) {
   }
   std::printf("%s faults\n", Count(response.total()).c_str());
   for (const v1::Fault& fault : response.faults()) {
-    std::printf("  %s at %s, %s, %s times: %s\n", fault.device().c_str(), Hex(fault.iova()).c_str(),
-                fault.access() == v1::ACCESS_WRITE ? "write" : "read", Count(fault.count()).c_str(),
-                Printable(fault.reason()).c_str());
+    std::printf("  %s at %s, %s, %s times: %s\n", RequesterOf(fault).c_str(),
+                Hex(fault.iova()).c_str(), fault.access() == v1::ACCESS_WRITE ? "write" : "read",
+                Count(fault.count()).c_str(), Printable(fault.reason()).c_str());
   }
   for (const v1::Range& range : response.refused()) {
     std::printf("refused: %s\n", HexRange(range.first(), range.last()).c_str());

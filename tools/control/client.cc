@@ -3,15 +3,15 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <fstream>
-#include <iterator>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "tools/control/format.h"
+#include "tools/files/read_file.h"
 #include "vfio/compat/v1/sessions.grpc.pb.h"
 
 namespace tools::control {
@@ -29,11 +29,9 @@ Failure ReadFile(const char* option, const std::string& path, std::string& text)
   if (path.empty()) {
     return {cli::kUsage, std::string("a daemon on the network needs ") + option};
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return {cli::kUsage, std::string(option) + " " + path + ": " + std::strerror(errno)};
-  }
-  text.assign(std::istreambuf_iterator<char>(file), {});
+  absl::StatusOr<std::string> read = files::ReadFile(path);
+  if (!read.ok()) return {cli::kUsage, absl::StrCat(option, " ", read.status().message())};
+  text = *std::move(read);
   return {};
 }
 
@@ -52,7 +50,8 @@ Failure MakeCredentials(const CommonOptions& options,
   return {};
 }
 
-// The fields that the details of `status` complain of, each with why.
+// The fields that the details of `status` complain of, each with why, as far as the message does
+// not say so itself.
 std::string FieldsOf(const grpc::Status& status) {
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return "";
@@ -61,7 +60,8 @@ std::string FieldsOf(const grpc::Status& status) {
     google::rpc::BadRequest bad;
     if (!detail.UnpackTo(&bad)) continue;
     for (const auto& violation : bad.field_violations()) {
-      text += "; " + violation.field() + ": " + violation.description();
+      const std::string problem = violation.field() + ": " + violation.description();
+      if (status.error_message().find(problem) == std::string::npos) text += "; " + problem;
     }
   }
   return text;
@@ -165,8 +165,13 @@ Failure Client::FindContainer(const std::string& id, uint32_t number, uint32_t& 
     numbers += (numbers.empty() ? "" : ", ") + std::to_string(container.number());
     found = found == 0 ? container.number() : UINT32_MAX;
   }
-  if (numbers.empty())
-    return {kRefused, "session " + session.id() + " has no container with an IOMMU"};
+  for (const v1::Ioas& ioas : session.ioases()) {
+    numbers += (numbers.empty() ? "" : ", ") + Hex(ioas.number());
+    found = found == 0 ? ioas.number() : UINT32_MAX;
+  }
+  if (numbers.empty()) {
+    return {kRefused, "session " + session.id() + " has no container with an IOMMU, and no IOAS"};
+  }
   if (found == UINT32_MAX) {
     return {cli::kUsage,
             "session " + session.id() + " has containers " + numbers + ": --container chooses"};

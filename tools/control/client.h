@@ -66,7 +66,7 @@ class Client {
   Failure FindSession(const std::string& text, std::string& id) const;
   // The session, whole.
   Failure GetSession(const std::string& id, vfio::compat::v1::Session& session) const;
-  // The container that `number` means; for 0 the only one of the session that has an IOMMU.
+  // The container or IOAS that `number` means; for 0 the only one of the session that has an IOMMU.
   Failure FindContainer(const std::string& id, uint32_t number, uint32_t& found) const;
 
  private:

@@ -13,6 +13,7 @@ Failure Show(const Client& client, const CommandOptions& options);
 Failure Maps(const Client& client, const CommandOptions& options);
 Failure Map(const Client& client, const CommandOptions& options);
 Failure Translate(const Client& client, const CommandOptions& options);
+Failure Find(const Client& client, const CommandOptions& options);
 Failure Watch(const Client& client, const CommandOptions& options);
 Failure Top(const Client& client, const CommandOptions& options);
 Failure Freeze(const Client& client, const CommandOptions& options);

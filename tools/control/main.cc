@@ -26,6 +26,7 @@ constexpr Row kRows[] = {
     {"thaw", tools::control::Thaw},     {"unmap", tools::control::Unmap},
     {"revoke", tools::control::Revoke}, {"limit", tools::control::Limit},
     {"faults", tools::control::Faults}, {"call", tools::control::Call},
+    {"find", tools::control::Find},
 };
 
 Failure Run(const std::string& name, const CommonOptions& common, const CommandOptions& options) {

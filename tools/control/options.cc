@@ -31,7 +31,8 @@ void AddSession(CLI::App& command, CommandOptions& options) {
 
 void AddContainer(CLI::App& command, CommandOptions& options) {
   command.add_option("--container", options.container,
-                     "The container's number; not needed where the session has only one");
+                     "The number of the container, or of the IOAS as show prints it; not needed "
+                     "where the session has only one");
 }
 
 void AddDryRun(CLI::App& command, CommandOptions& options) {
@@ -122,6 +123,16 @@ void AddTranslate(CLI::App& command, CommandOptions& options) {
       ->check(CLI::IsMember({"r", "w", "rw"}));
 }
 
+void AddFind(CLI::App& command, CommandOptions& options) {
+  AddSession(command, options);
+  command.add_option("--size", options.wanted_size, "Bytes that are wanted, as 1G")->required();
+  command.add_option("--align", options.alignment,
+                     "What it is to begin at a multiple of; by default the smallest page");
+  command.add_option("--from", options.lowest, "It does not begin below this IOVA");
+  command.add_option("--to", options.highest, "It does not end above this IOVA");
+  AddContainer(command, options);
+}
+
 void AddWatch(CLI::App& command, CommandOptions& options) {
   command.add_option("SESSION", options.session, "Only this one; by default all");
   command.add_option("--from", options.from_sequence, "Begin at this sequence number");
@@ -151,7 +162,7 @@ void AddUnmap(CLI::App& command, CommandOptions& options) {
 
 // In the order of kCommands.
 constexpr void (*kAdders[])(CLI::App& command, CommandOptions& options) = {
-    AddPs,     AddSession, AddMaps,  AddMap,    AddTranslate, AddWatch,  AddTop,
+    AddPs,     AddSession, AddMaps,  AddMap,    AddTranslate, AddFind,   AddWatch, AddTop,
     AddTarget, AddTarget,  AddUnmap, AddRevoke, AddLimits,    AddFaults, AddCall,
 };
 static_assert(std::size(kAdders) == std::size(kCommands));

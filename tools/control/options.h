@@ -47,6 +47,11 @@ struct CommandOptions {
   std::optional<uint32_t> mappings_limit;
   std::vector<std::string> allowed;
   std::vector<std::string> types;
+  // find; numbers
+  std::string wanted_size;
+  std::string alignment;
+  std::string lowest;
+  std::string highest;
   // call
   std::string call;
   std::string type;
@@ -71,6 +76,7 @@ inline constexpr Command kCommands[] = {
     {"maps", "List a session's mappings"},
     {"map", "Draw a session's address space"},
     {"translate", "Say where an IOVA leads"},
+    {"find", "Find a range of IOVAs that is free"},
     {"watch", "Print what happens, as it happens"},
     {"top", "Show what sessions map and transfer, live"},
     {"freeze", "Cut devices off from memory"},

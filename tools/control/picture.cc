@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "tools/control/format.h"
+#include "tools/control/print.h"
 
 namespace tools::control {
 namespace {
@@ -153,8 +154,9 @@ std::vector<Band> BandsOf(const Picture& picture) {
     bands.push_back({stretch.first, stretch.last, StyleOf(stretch.access), MappingLabel(stretch)});
   }
   for (const v1::Fault& fault : picture.faults.faults()) {
-    bands.push_back({fault.iova(), fault.iova(), "fault",
-                     fault.device() + ", " + Count(fault.count()) + " faults: " + fault.reason()});
+    bands.push_back(
+        {fault.iova(), fault.iova(), "fault",
+         RequesterOf(fault) + ", " + Count(fault.count()) + " faults: " + fault.reason()});
   }
   std::stable_sort(bands.begin(), bands.end(),
                    [](const Band& a, const Band& b) { return a.first < b.first; });

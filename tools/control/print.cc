@@ -47,6 +47,11 @@ std::string AccessName(v1::Access access) {
          ((access & v1::ACCESS_WRITE) != 0 ? "w" : "-");
 }
 
+std::string RequesterOf(const v1::Fault& fault) {
+  if (!fault.has_pasid()) return fault.device();
+  return fault.device() + ", PASID " + std::to_string(fault.pasid());
+}
+
 v1::ContainerType TypeNamed(const std::string& name) {
   for (const TypeRow& row : kTypes) {
     if (row.name == name) return row.type;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "vfio/compat/v1/common.pb.h"
+#include "vfio/compat/v1/faults.pb.h"
 
 namespace tools::control {
 
@@ -17,6 +18,8 @@ void PrintJson(const google::protobuf::Message& message, bool on_one_line = fals
 // Names as the command line has them: "type1v2", "r-", "rw".
 std::string TypeName(vfio::compat::v1::ContainerType type);
 std::string AccessName(vfio::compat::v1::Access access);
+// A fault's device, and the PASID that the access named, if any: "0000:00:05.0, PASID 7".
+std::string RequesterOf(const vfio::compat::v1::Fault& fault);
 // The type that TypeName gives a name; CONTAINER_TYPE_UNSPECIFIED if there is none.
 vfio::compat::v1::ContainerType TypeNamed(const std::string& name);
 

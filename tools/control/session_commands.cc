@@ -69,6 +69,14 @@ void PrintContainer(const v1::Container& container) {
   }
 }
 
+void PrintIoas(const v1::Ioas& ioas) {
+  std::printf("  ioas %s: object %u of context %u, opened by process %d\n",
+              Hex(ioas.number()).c_str(), ioas.object(), ioas.context(), ioas.opener_pid());
+  std::printf("    %s mapped in %s mappings\n", Bytes(ioas.mapped_bytes()).c_str(),
+              Count(ioas.mapping_count()).c_str());
+  for (const uint32_t group : ioas.groups()) std::printf("    group %u is attached\n", group);
+}
+
 void PrintGroup(const v1::SessionGroup& group) {
   std::printf("  group %u%s%s:", group.number(), group.is_frozen() ? ", frozen" : "",
               group.is_in_error() ? ", in error" : "");
@@ -100,6 +108,18 @@ void PrintAddressSpace(const v1::AddressSpace& space) {
                 Bytes(statistics.dma_read_bytes()).c_str(),
                 Bytes(statistics.dma_written_bytes()).c_str(), Count(statistics.faults()).c_str());
   }
+}
+
+// The same of a container or an IOAS.
+void PrintAddressSpace(const Client& client, const std::string& session, uint32_t number) {
+  v1::GetAddressSpaceRequest request;
+  request.set_session(session);
+  request.set_container(number);
+  v1::AddressSpace space;
+  const grpc::Status status =
+      client.Call<v1::AddressSpaces>(&v1::AddressSpaces::Stub::GetAddressSpace, request, &space);
+  // The program may have closed it meanwhile.
+  if (status.ok()) PrintAddressSpace(space);
 }
 
 }  // namespace
@@ -144,14 +164,11 @@ Failure Show(const Client& client, const CommandOptions& options) {
   for (const v1::Container& container : session.containers()) {
     PrintContainer(container);
     if (container.type() == v1::CONTAINER_TYPE_UNSPECIFIED) continue;
-    v1::GetAddressSpaceRequest request;
-    request.set_session(id);
-    request.set_container(container.number());
-    v1::AddressSpace space;
-    const grpc::Status status =
-        client.Call<v1::AddressSpaces>(&v1::AddressSpaces::Stub::GetAddressSpace, request, &space);
-    // The program may have closed it meanwhile.
-    if (status.ok()) PrintAddressSpace(space);
+    PrintAddressSpace(client, id, container.number());
+  }
+  for (const v1::Ioas& ioas : session.ioases()) {
+    PrintIoas(ioas);
+    PrintAddressSpace(client, id, ioas.number());
   }
   for (const v1::SessionGroup& group : session.groups()) PrintGroup(group);
   return {};

@@ -30,15 +30,16 @@ BlockImage::~BlockImage() { CloseHidden(descriptor_); }
 
 Status BlockImage::Open() {
   constexpr int kFlags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
-  long opened = SystemCall(SYS_openat, AT_FDCWD, path_, kFlags | O_RDWR);
-  read_only_ = opened == -EACCES || opened == -EROFS || opened == -EPERM || opened == -ETXTBSY;
-  if (read_only_) opened = SystemCall(SYS_openat, AT_FDCWD, path_, kFlags | O_RDONLY);
-  if (opened < 0) {
-    read_only_ = false;
-    return ErrorOf(opened, "the image cannot be opened");
-  }
-  const Result<int> hidden = Hide(static_cast<int>(opened));
-  if (!hidden.ok()) return hidden.error();
+  const auto open = [this](int access) {
+    return OpenHidden(
+        [=, this] { return SystemCall(SYS_openat, AT_FDCWD, path_, kFlags | access); });
+  };
+  Result<int> hidden = open(O_RDWR);
+  const int code = hidden.error().code;
+  const bool may_read = code == EACCES || code == EROFS || code == EPERM || code == ETXTBSY;
+  if (may_read) hidden = open(O_RDONLY);
+  read_only_ = may_read && hidden.ok();
+  if (!hidden.ok()) return Error{hidden.error().code, "the image cannot be opened"};
   descriptor_ = *hidden;
   return {};
 }

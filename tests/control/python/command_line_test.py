@@ -74,6 +74,38 @@ class CommandLineTest(unittest.TestCase):
         only = self.tool("maps", self.pid, "--range", f"{hex(last)}-{hex(last)}").splitlines()
         self.assertEqual([line.split()[0] for line in only], [span])
 
+    def test_find_says_what_is_free(self):
+        first, last = (
+            int(part, 16) for part in self.tool("maps", self.pid).split()[0].split("-")
+        )
+        found = self.json("find", self.pid, "--size", "64K", "--align", "2M", "--from", hex(first))
+        start = int(found["range"]["first"])
+        self.assertEqual(start % (2 << 20), 0)
+        self.assertEqual(int(found["range"]["last"]), start + 0xFFFF)
+        self.assertEqual(int(found["alignment"]), 2 << 20)
+        # What is free begins behind what is mapped.
+        self.assertGreater(int(found["free"]["ranges"][0]["first"]), last)
+        lines = self.tool("find", self.pid, "--size", "64K", "--from", hex(first)).splitlines()
+        self.assertRegex(lines[0], r"^0x\w+-0x\w+, aligned to 0x1000$")
+        self.assertEqual(lines[1].split(), ["FREE", "SIZE"])
+        # x86's interrupts are a hole.
+        self.assertTrue(any(line.startswith("0xfef00000-0x") for line in lines), lines)
+        self.assertIn("--to: 0", self.refused("find", self.pid, "--size", 1, "--to", 0))
+        self.assertIn("size: 0", self.refused("find", self.pid, "--size", 0))
+
+    def test_find_says_what_would_do(self):
+        command = [support.TOOL, "find", "--host", f"unix:{self.daemon.socket}", str(self.pid)]
+        command += ["--size", "1M", "--from", "0xfee00000", "--to", "0xfeffffff", "--json"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        command[command.index("1M")] = "0x100001"
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("; the largest that would do is 0xfef00000-0xfeffffff\n", result.stderr)
+        self.assertEqual(result.stderr.count("size: "), 1)
+        largest = json.loads(result.stdout)["free"]["largest"]
+        self.assertEqual(int(largest["first"]), 0xFEF00000)
+
     def test_map_draws(self):
         picture = f"{self.folder}/map.svg"
         self.tool("map", self.pid, "--svg", picture)

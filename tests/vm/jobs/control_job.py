@@ -5,6 +5,7 @@ Prints a line for each thing that was seen, as `seen: ...`, and fails at the fir
 should be.
 
 Usage: control_job.py DAEMON TOOL PREFIX...
+  DAEMON  the program; "unit" for vfio-compatd.service of the systemd that runs
 """
 
 import json
@@ -19,7 +20,7 @@ import time
 import dpdk
 from devices import DEVICES, vm
 
-FOLDER = pathlib.Path("/run/control-job")
+FOLDER = pathlib.Path("/run/vfio-compat")
 CONTROL = FOLDER / "control.sock"
 SESSION = FOLDER / "session.sock"
 PATIENCE = 60
@@ -50,10 +51,10 @@ class Daemon:
 
     def __init__(self, program, tool):
         self._program, self._tool = program, tool
-        FOLDER.mkdir()
         self.start()
 
     def start(self):
+        FOLDER.mkdir(exist_ok=True)
         command = [self._program, "--socket", CONTROL, "--session-socket", SESSION]
         self._process = subprocess.Popen(command)  # pylint: disable=consider-using-with
         wait_for("the daemon", lambda: self._run("ps").returncode == 0)
@@ -80,6 +81,55 @@ class Daemon:
         """The only session; nothing if it is not there yet."""
         sessions = self.ask_json("ps").get("sessions", [])
         return self.ask_json("show", sessions[0]["id"]) if len(sessions) == 1 else None
+
+
+class Unit(Daemon):
+    """The same as systemd runs it."""
+
+    def __init__(self, tool):
+        super().__init__("vfio-compatd.service", tool)
+
+    def systemctl(self, verb, *arguments):
+        words = ["systemctl", verb, *arguments]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    def property(self, name):
+        return self.systemctl("show", "--value", f"--property={name}", self._program)
+
+    def start(self):
+        self.systemctl("start", "vfio-compatd.socket")
+        # The first caller starts it, if systemd has not yet.
+        wait_for("the daemon", lambda: self._run("ps").returncode == 0)
+        wait_for("that systemd hears of it", lambda: self.property("ActiveState") == "active")
+
+    def kill(self):
+        killed = self.property("MainPID")
+        self.systemctl("kill", "--signal=KILL", self._program)
+        wait_for("another daemon", lambda: self.property("MainPID") not in ("0", killed))
+
+    def check_as_unit(self):
+        """What only a unit has: it is confined, and yet all of it works."""
+        status = pathlib.Path(f"/proc/{self.property('MainPID')}/status").read_text(encoding="ascii")
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2"):
+            if line not in status:
+                fail(f"{line} of a confined daemon: {status}")
+        saw("a confined daemon")
+        answer = self.ask("call", "VFIO_IOMMU_GET_INFO", "--type", "type1v2", "--size", "256")
+        saw(f"a call by a client of the daemon's: {answer.splitlines()[0]}")
+        self.systemctl("reload", self._program)
+        if self.property("ActiveState") != "active":
+            fail("a unit that was reloaded")
+        saw("a reload")
+
+    def check_stop(self):
+        """It ends when it is told to, and the next caller starts it."""
+        self.systemctl("stop", self._program)
+        if self.property("Result") != "success":
+            fail(f"a unit that stopped: {self.property('Result')}")
+        self.ask("ps")
+        if self.property("ActiveState") != "active":
+            fail("that a caller starts it")
+        saw("a stop, and a start by a caller")
 
 
 class Ports:
@@ -168,7 +218,8 @@ def check_freezing_a_stopped_process(daemon, ports, pid):
 def main():
     program, tool, *prefix = sys.argv[1:]
     vm("vm_bind", *DEVICES)
-    daemon = Daemon(program, tool)
+    is_unit = program == "unit"
+    daemon = Unit(tool) if is_unit else Daemon(program, tool)
     testpmd = dpdk.start_testpmd("testpmd", [*prefix[:-1], f"--control={SESSION}", "--"], DEVICES)
     ports = Ports(testpmd)
     testpmd.ask("start tx_first", dpdk.PROMPT)
@@ -181,11 +232,15 @@ def main():
     ports.check_flow("at first")
     check_freezing(daemon, ports, pid)
     check_freezing_a_stopped_process(daemon, ports, pid)
+    if is_unit:
+        daemon.check_as_unit()
     daemon.ask("revoke", pid)
     ports.check_stillness("after revoking")
     dpdk.quit_testpmd(testpmd)
     wait_for("the session's end", lambda: not daemon.ask_json("ps").get("sessions"))
     saw("the session's end")
+    if is_unit:
+        daemon.check_stop()
 
 
 if __name__ == "__main__":

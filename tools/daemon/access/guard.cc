@@ -68,6 +68,11 @@ absl::StatusOr<Guard::Admission> Guard::Admit(const grpc::ServerContextBase& con
                    1);
 }
 
+size_t Guard::calls() {
+  const std::lock_guard lock(mutex_);
+  return calls_;
+}
+
 void Guard::Release(const std::string& caller) {
   const std::lock_guard lock(mutex_);
   --calls_;

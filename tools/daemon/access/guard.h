@@ -55,6 +55,8 @@ class Guard {
   // Admits a call of `method`, "Sessions.GetSession". kUnauthenticated as the resolver says;
   // kPermissionDenied ("ROLE_TOO_LOW"); kResourceExhausted ("TOO_MANY_CALLS").
   absl::StatusOr<Admission> Admit(const grpc::ServerContextBase& context, absl::string_view method);
+  // How many calls are under way. One may be for a moment after its client has its answer.
+  size_t calls();
 
  private:
   void Release(const std::string& caller);

@@ -8,22 +8,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tools/files/read_file.h"
 
 namespace tools::daemon {
 namespace {
-
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::strerror(errno)));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 // gRPC would only refuse every connection.
 absl::Status CheckPair(const NetworkOptions& options, const std::string& certificate,
@@ -70,11 +61,11 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> NetworkCredentials(
                      " is missing: a network socket needs --listen, --tls-cert, "
                      "--tls-key, --tls-ca and --policy"));
   }
-  const absl::StatusOr<std::string> certificate = ReadPem(options.certificate);
+  const absl::StatusOr<std::string> certificate = files::ReadFile(options.certificate);
   if (!certificate.ok()) return certificate.status();
-  const absl::StatusOr<std::string> key = ReadPem(options.key);
+  const absl::StatusOr<std::string> key = files::ReadFile(options.key);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<std::string> authorities = ReadPem(options.authorities);
+  const absl::StatusOr<std::string> authorities = files::ReadFile(options.authorities);
   if (!authorities.ok()) return authorities.status();
   const absl::Status pair = CheckPair(options, *certificate, *key);
   if (!pair.ok()) return pair;

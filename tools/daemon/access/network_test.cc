@@ -57,6 +57,8 @@ TEST_F(NetworkTest, FilesThatDoNotGoTogetherAreRefused) {
   NetworkOptions options = whole_;
   options.key = "/nowhere";
   EXPECT_EQ(Problem(options), "/nowhere: No such file or directory");
+  options.key = "/tmp";
+  EXPECT_EQ(Problem(options), "/tmp: Is a directory");
   options.key = whole_.certificate;
   EXPECT_EQ(Problem(options), whole_.certificate + ": no private key");
   options.key = tests::Authority("another").Issue({.name = "x"}).key;

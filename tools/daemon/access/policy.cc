@@ -1,9 +1,5 @@
 #include "tools/daemon/access/policy.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -12,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "tools/files/read_file.h"
 
 namespace tools::daemon {
 namespace {
@@ -95,11 +92,9 @@ bool Policy::IsRevoked(const std::string& serial, const std::string& fingerprint
 }
 
 absl::Status PolicyFile::Load() {
-  std::ifstream file(path_);
-  if (!file) return absl::NotFoundError(absl::StrCat(path_, ": ", std::strerror(errno)));
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) return absl::UnavailableError(absl::StrCat(path_, ": cannot be read"));
-  absl::StatusOr<Policy> policy = Policy::Parse(text, path_);
+  const absl::StatusOr<std::string> text = files::ReadFile(path_);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<Policy> policy = Policy::Parse(*text, path_);
   if (!policy.ok()) return policy.status();
   auto loaded = std::make_shared<const Policy>(*std::move(policy));
   const std::lock_guard lock(mutex_);

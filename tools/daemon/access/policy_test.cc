@@ -1,6 +1,8 @@
 #include "tools/daemon/access/policy.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -70,6 +72,10 @@ TEST(PolicyFileTest, ABadFileLeavesThePolicyAsItWas) {
   EXPECT_EQ(file.policy()->RoleOf("a"), Role::kAdmin);
   std::ofstream(path) << "role a reader\n";
   EXPECT_TRUE(file.Load().ok());
+  EXPECT_EQ(file.policy()->RoleOf("a"), Role::kReader);
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+  EXPECT_EQ(file.Load().message(), path + ": Is a directory");
   EXPECT_EQ(file.policy()->RoleOf("a"), Role::kReader);
 }
 

@@ -50,6 +50,11 @@ absl::Status InvalidField(absl::string_view field, absl::string_view description
   return FieldError(absl::StatusCode::kInvalidArgument, "FIELD_INVALID", field, description);
 }
 
+absl::Status WithDetail(absl::Status status, const google::protobuf::Message& detail) {
+  AddDetail(status, detail);
+  return status;
+}
+
 absl::Status WithRetry(absl::Status status, double seconds) {
   google::rpc::RetryInfo retry;
   const double whole = std::floor(seconds);

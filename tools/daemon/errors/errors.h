@@ -13,6 +13,10 @@ namespace grpc {
 class Status;
 }
 
+namespace google::protobuf {
+class Message;
+}
+
 namespace tools::daemon {
 
 inline constexpr char kErrorDomain[] = "vfio.compat.v1";
@@ -31,6 +35,9 @@ absl::Status InvalidField(absl::string_view field, absl::string_view description
 // The same with another code and reason, where the field is not wrong by itself.
 absl::Status FieldError(absl::StatusCode code, absl::string_view reason, absl::string_view field,
                         absl::string_view description);
+
+// Adds a message of any other type, which clients find among the details.
+absl::Status WithDetail(absl::Status status, const google::protobuf::Message& detail);
 
 // Adds when the call may be made again.
 absl::Status WithRetry(absl::Status status, double seconds);

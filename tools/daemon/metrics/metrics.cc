@@ -69,6 +69,12 @@ class Collector final : public prometheus::Collectable {
       snapshot.mapped_bytes += container.bytes_mapped;
       snapshot.mappings += container.live_mappings;
     }
+    const auto ioases = ListIoases(session);
+    if (!ioases.ok()) return false;
+    for (const channel::IoasInfo& ioas : *ioases) {
+      snapshot.mapped_bytes += ioas.bytes_mapped;
+      snapshot.mappings += ioas.live_mappings;
+    }
     if (session.identity().backend != kSoftware) return true;
     const absl::StatusOr<FaultsAnswer> faults = ListFaults(session);
     if (!faults.ok()) return false;

@@ -22,8 +22,11 @@ constexpr uint32_t kMaxIdle = 3600;
 constexpr char kDefaultDevice[] = "nvme,addr=0000:00:03.0";
 
 absl::StatusOr<DeviceSettings> ReadDevice(const std::string& text) {
-  // Each is given its disk later; one that is named is then named twice, which is refused.
-  Parsed<DeviceSettings> device = compat::settings::ParseDevice(text + ",image=/");
+  // Each controller is given its disk later; one that is named is then named twice, which is
+  // refused. Other devices have none.
+  const bool has_disk = text.substr(0, text.find(',')) == "nvme";
+  Parsed<DeviceSettings> device =
+      compat::settings::ParseDevice(has_disk ? text + ",image=/" : text);
   if (!device.ok()) return InvalidField("devices", device.message());
   return std::move(*device);
 }
@@ -36,7 +39,8 @@ absl::Status ReadDevices(const OpenClientRequest& request, Settings& settings) {
     settings.devices.push_back(*std::move(device));
   }
   if (settings.devices.empty()) settings.devices.push_back(*ReadDevice(kDefaultDevice));
-  const std::string conflict = compat::settings::AssignGroups(settings.devices);
+  std::string conflict = compat::settings::AssignGroups(settings.devices);
+  if (conflict.empty()) conflict = compat::settings::AssignIommus(settings);
   return conflict.empty() ? absl::OkStatus() : InvalidField("devices", conflict);
 }
 

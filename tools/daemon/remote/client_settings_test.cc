@@ -36,6 +36,17 @@ TEST(ClientSettingsTest, DevicesAreAsForRunButHaveNoImages) {
   EXPECT_EQ(Code(request), absl::StatusCode::kInvalidArgument) << "two at one address";
 }
 
+TEST(ClientSettingsTest, DmaEnginesHaveNoDisk) {
+  OpenClientRequest request;
+  request.add_devices("dma,addr=0000:00:05.0,pasid_bits=4");
+  const auto settings = ReadSettings(request);
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->host.devices[0].pasid_bits, 4);
+  EXPECT_EQ(settings->host.devices[0].image, "");
+  request.set_devices(0, "dma,addr=0000:00:05.0,image=/etc/shadow");
+  EXPECT_EQ(Code(request), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(ClientSettingsTest, ThereAreSixteenDevicesAtMost) {
   OpenClientRequest request;
   for (int i = 0; i < 16; ++i)

@@ -125,6 +125,7 @@ std::vector<std::string> EnvironmentFor(const ProcessOptions& options,
                                         compat::settings::Settings settings) {
   int number = kFirstImage;
   for (compat::settings::DeviceSettings& device : settings.devices) {
+    if (device.kind != compat::settings::DeviceKind::kNvme) continue;
     device.image = "/proc/self/fd/" + std::to_string(number++);
   }
   settings.backend = compat::settings::Backend::kSoft;
@@ -148,8 +149,9 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& op
   const int socket = sockets[0];
   Descriptors descriptors;
   bool has_all = descriptors.Take(sockets[1]);
-  for (size_t i = 0; has_all && i < settings.devices.size(); ++i) {
-    has_all = descriptors.Take(NewDisk(disk_bytes));
+  for (const compat::settings::DeviceSettings& device : settings.devices) {
+    const bool has_disk = device.kind == compat::settings::DeviceKind::kNvme;
+    if (has_all && has_disk) has_all = descriptors.Take(NewDisk(disk_bytes));
   }
   const pid_t pid =
       has_all ? SpawnPlan(descriptors.fds())

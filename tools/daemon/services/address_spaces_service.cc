@@ -1,5 +1,8 @@
 #include <grpcpp/server_context.h>
 
+#include <bit>
+#include <string>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/daemon/services/convert.h"
@@ -52,6 +55,59 @@ void Describe(const channel::AddressSpaceInfo& info, api::Statistics& out) {
   out.set_faults(info.faults);
 }
 
+void Describe(const channel::IovaLimits& range, api::Range& out) {
+  out.set_first(range.first);
+  out.set_last(range.last);
+}
+
+void Describe(const FreeRangesAnswer& answer, api::FreeRanges& out) {
+  for (const channel::IovaLimits& range : answer.free) Describe(range, *out.add_ranges());
+  out.set_has_more(answer.found.more != 0);
+  if (answer.found.has_largest != 0) Describe(answer.found.largest, *out.mutable_largest());
+}
+
+// What a session is to look for. kInvalidArgument, with the field.
+absl::StatusOr<channel::FindRange> QuestionOf(const api::FindRangeRequest& request) {
+  if (request.size() == 0) return InvalidField("size", "0: expected a number of bytes from 1 on");
+  if (request.alignment() != 0 && !std::has_single_bit(request.alignment())) {
+    return InvalidField("alignment", absl::StrFormat("%#x is no power of two, nor 0 (the smallest "
+                                                     "page size)",
+                                                     request.alignment()));
+  }
+  const uint64_t highest = request.highest() != 0 ? request.highest() : UINT64_MAX;
+  if (highest < request.lowest()) {
+    return InvalidField("highest",
+                        absl::StrFormat("%#x is below lowest, %#x", highest, request.lowest()));
+  }
+  if (request.size() - 1 > highest - request.lowest()) {
+    return InvalidField("size", absl::StrFormat("%#x does not fit between %#x and %#x",
+                                                request.size(), request.lowest(), highest));
+  }
+  return channel::FindRange{.container = request.container(),
+                            .reserved = 0,
+                            .size = request.size(),
+                            .alignment = request.alignment(),
+                            .lowest = request.lowest(),
+                            .highest = highest};
+}
+
+// That there is no such range, and what would do.
+absl::Status NoSuchRange(const channel::FindRange& question, const FreeRangesAnswer& answer) {
+  const std::string missing = absl::StrFormat(
+      "nothing of %#x bytes with an alignment of %#x is usable and free between %#x and %#x; ",
+      question.size, answer.found.alignment, question.lowest, question.highest);
+  const channel::IovaLimits& largest = answer.found.largest;
+  const std::string instead =
+      answer.found.has_largest != 0
+          ? absl::StrFormat("the largest that would do is %#x-%#x", largest.first, largest.last)
+          : "there is none of any size";
+  api::FreeRanges free;
+  Describe(answer, free);
+  return WithDetail(FieldError(absl::StatusCode::kResourceExhausted, "NO_SUCH_RANGE", "size",
+                               absl::StrCat(missing, instead)),
+                    free);
+}
+
 class AddressSpacesService final : public api::AddressSpaces::Service {
  public:
   explicit AddressSpacesService(const Parts& parts) : parts_(parts) {}
@@ -77,6 +133,13 @@ class AddressSpacesService final : public api::AddressSpaces::Service {
                    [&](const Guard::Admission& admission) {
                      return TranslateOne(admission, *request, *response);
                    });
+  }
+
+  grpc::Status FindRange(grpc::ServerContext* context, const api::FindRangeRequest* request,
+                         api::FindRangeResponse* response) override {
+    return Guarded(
+        parts_.guard, *context, "AddressSpaces.FindRange",
+        [&](const Guard::Admission& admission) { return FindOne(admission, *request, *response); });
   }
 
  private:
@@ -138,6 +201,21 @@ class AddressSpacesService final : public api::AddressSpaces::Service {
     response.set_contiguous_bytes(translated->contiguous);
     const auto access = static_cast<uint32_t>(request.access());
     response.set_is_permitted((translated->mapping.access & access) == access);
+    return absl::OkStatus();
+  }
+
+  absl::Status FindOne(const Guard::Admission& admission, const api::FindRangeRequest& request,
+                       api::FindRangeResponse& response) const {
+    const auto question = QuestionOf(request);
+    if (!question.ok()) return question.status();
+    const auto session = Find(admission, request);
+    if (!session.ok()) return session.status();
+    const auto answer = daemon::FindRange(**session, *question);
+    if (!answer.ok()) return answer.status();
+    if (answer->found.is_found == 0) return NoSuchRange(*question, *answer);
+    Describe(answer->found.range, *response.mutable_range());
+    response.set_alignment(answer->found.alignment);
+    Describe(*answer, *response.mutable_free());
     return absl::OkStatus();
   }
 

@@ -38,6 +38,14 @@ void Describe(const channel::Limits& limits, api::Limits& out) {
   }
 }
 
+// The numbers of those groups that have a bit each in `bits`.
+template <typename Message>
+void AddGroups(uint64_t bits, std::span<const channel::GroupInfo> groups, Message& out) {
+  for (size_t i = 0; i < groups.size() && i < 64; ++i) {
+    if ((bits >> i & 1) != 0) out.add_groups(groups[i].number);
+  }
+}
+
 // What is particular to the event's kind.
 void DescribeWhat(const LoggedEvent& event, api::Event& out) {
   switch (event.kind) {
@@ -112,15 +120,24 @@ void Describe(const channel::ContainerInfo& container, std::span<const channel::
   out.set_number(container.number);
   out.set_type(ToApi(container.type));
   out.set_opener_pid(container.opener);
-  for (size_t i = 0; i < groups.size() && i < 64; ++i) {
-    if ((container.groups >> i & 1) != 0) out.add_groups(groups[i].number);
-  }
+  AddGroups(container.groups, groups, out);
   out.set_mapping_count(container.live_mappings);
   out.set_mapped_bytes(container.bytes_mapped);
   out.set_is_frozen((container.flags & channel::kIsFrozen) != 0);
   out.set_is_revoked((container.flags & channel::kIsRevoked) != 0);
   Describe(container.limits, *out.mutable_limits());
   out.set_unknown_calls(container.unknown_calls);
+}
+
+void Describe(const channel::IoasInfo& ioas, std::span<const channel::GroupInfo> groups,
+              api::Ioas& out) {
+  out.set_number(ioas.number);
+  out.set_context(ioas.context);
+  out.set_object(ioas.object);
+  out.set_opener_pid(ioas.opener);
+  AddGroups(ioas.groups, groups, out);
+  out.set_mapping_count(ioas.live_mappings);
+  out.set_mapped_bytes(ioas.bytes_mapped);
 }
 
 void Describe(const channel::GroupInfo& group, api::SessionGroup& out) {

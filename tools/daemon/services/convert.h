@@ -26,6 +26,8 @@ void Describe(const Session& session, vfio::compat::v1::Session& out);
 // `groups`: the session's, which the container's bits count.
 void Describe(const compat::session::ContainerInfo& container,
               std::span<const compat::session::GroupInfo> groups, vfio::compat::v1::Container& out);
+void Describe(const compat::session::IoasInfo& ioas,
+              std::span<const compat::session::GroupInfo> groups, vfio::compat::v1::Ioas& out);
 void Describe(const compat::session::GroupInfo& group, vfio::compat::v1::SessionGroup& out);
 void Describe(const compat::session::MappingInfo& mapping, vfio::compat::v1::Mapping& out);
 void Describe(const LoggedEvent& event, vfio::compat::v1::Event& out);

@@ -22,6 +22,7 @@ void Describe(const channel::FaultInfo& fault, api::Fault& out) {
   out.set_access(static_cast<api::Access>(fault.access));
   out.set_reason(Printable(fault.reason));
   out.set_count(fault.count);
+  if (fault.pasid != channel::kNoPasid) out.set_pasid(fault.pasid);
 }
 
 class FaultsService final : public api::Faults::Service {

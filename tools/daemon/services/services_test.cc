@@ -289,7 +289,9 @@ TEST_F(ServicesTest, FaultsAreListedAndCleared) {
   fault.device = 0x28;  // 00:05.0
   fault.access = 2;
   std::strcpy(fault.reason, "nothing is\nmapped");
-  model.faults = {fault};
+  model.faults = {fault, fault};
+  model.faults[0].pasid = channel::kNoPasid;
+  model.faults[1].pasid = 7;
   FakeProgram program(2, model);
   program.Connect(daemon_.sessions().path());
   daemon_.sessions().Await(2);
@@ -301,7 +303,9 @@ TEST_F(ServicesTest, FaultsAreListedAndCleared) {
     grpc::ClientContext context;
     ASSERT_TRUE(faults_.ListFaults(&context, request, &response).ok());
   }
-  ASSERT_EQ(response.faults_size(), 1);
+  ASSERT_EQ(response.faults_size(), 2);
+  EXPECT_FALSE(response.faults(0).has_pasid());
+  EXPECT_EQ(response.faults(1).pasid(), 7u);
   EXPECT_EQ(response.faults(0).device(), "0000:00:05.0");
   EXPECT_EQ(response.faults(0).access(), api::ACCESS_WRITE);
   EXPECT_EQ(response.faults(0).reason(), "nothing is?mapped");
@@ -311,7 +315,7 @@ TEST_F(ServicesTest, FaultsAreListedAndCleared) {
   api::ClearFaultsResponse cleared;
   clear.set_session(id);
   ASSERT_TRUE(faults_.ClearFaults(&context, clear, &cleared).ok());
-  EXPECT_EQ(cleared.cleared(), 1u);
+  EXPECT_EQ(cleared.cleared(), 2u);
   EXPECT_TRUE(program.model().faults.empty());
 }
 

@@ -103,21 +103,31 @@ class SessionsService final : public api::Sessions::Service {
     RETURN_IF_ERROR(CheckMask(mask));
     const auto session = FindSession(admission, parts_.registry, request.session());
     if (!session.ok()) return session.status();
-    const bool wants_containers = IsWanted(mask, "containers");
-    if (wants_containers || IsWanted(mask, "groups")) {
-      const auto groups = ListGroups(**session);
-      if (!groups.ok()) return groups.status();
-      for (const auto& group : *groups) daemon::Describe(group, *response.add_groups());
-      if (wants_containers) {
-        const auto containers = ListContainers(**session);
-        if (!containers.ok()) return containers.status();
-        for (const auto& container : *containers) {
-          daemon::Describe(container, *groups, *response.add_containers());
-        }
-      }
-    }
+    RETURN_IF_ERROR(AskFor(mask, **session, response));
     Describe(**session, response);
     if (!mask.paths().empty()) FieldMaskUtil::TrimMessage(mask, &response);
+    return absl::OkStatus();
+  }
+
+  // What only the process knows, as far as it is wanted.
+  static absl::Status AskFor(const FieldMask& mask, Session& session, api::Session& response) {
+    const bool wants_containers = IsWanted(mask, "containers");
+    const bool wants_ioases = IsWanted(mask, "ioases");
+    if (!wants_containers && !wants_ioases && !IsWanted(mask, "groups")) return absl::OkStatus();
+    const auto groups = ListGroups(session);
+    if (!groups.ok()) return groups.status();
+    for (const auto& group : *groups) daemon::Describe(group, *response.add_groups());
+    if (wants_containers) {
+      const auto containers = ListContainers(session);
+      if (!containers.ok()) return containers.status();
+      for (const auto& container : *containers) {
+        daemon::Describe(container, *groups, *response.add_containers());
+      }
+    }
+    if (!wants_ioases) return absl::OkStatus();
+    const auto ioases = ListIoases(session);
+    if (!ioases.ok()) return ioases.status();
+    for (const auto& ioas : *ioases) daemon::Describe(ioas, *groups, *response.add_ioases());
     return absl::OkStatus();
   }
 

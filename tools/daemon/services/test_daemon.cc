@@ -3,24 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "google/rpc/status.pb.h"
-
 namespace tools::daemon {
-namespace {
-
-template <typename Detail>
-Detail Find(const grpc::Status& status) {
-  google::rpc::Status details;
-  Detail detail;
-  if (!details.ParseFromString(status.error_details())) return detail;
-  for (const google::protobuf::Any& any : details.details()) {
-    if (any.Is<Detail>()) any.UnpackTo(&detail);
-  }
-  return detail;
-}
-
-}  // namespace
-
 TestDaemon::TestDaemon(Caller caller) : resolver_(std::move(caller)) {
   services_ = MakeServices({.guard = guard_,
                             .registry = sessions_.registry(),
@@ -43,11 +26,11 @@ TestDaemon::~TestDaemon() {
 }
 
 std::string ReasonOf(const grpc::Status& status) {
-  return Find<google::rpc::ErrorInfo>(status).reason();
+  return DetailOf<google::rpc::ErrorInfo>(status).reason();
 }
 
 std::string FieldOf(const grpc::Status& status) {
-  const auto request = Find<google::rpc::BadRequest>(status);
+  const auto request = DetailOf<google::rpc::BadRequest>(status);
   return request.field_violations_size() == 0 ? "" : request.field_violations(0).field();
 }
 

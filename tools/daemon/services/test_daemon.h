@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "tools/daemon/access/guard.h"
 #include "tools/daemon/services/replay_cache.h"
 #include "tools/daemon/services/services.h"
@@ -27,6 +28,7 @@ class TestDaemon {
   ~TestDaemon();
 
   TestServer& sessions() { return sessions_; }
+  Guard& guard() { return guard_; }
   const std::shared_ptr<grpc::Channel>& channel() { return channel_; }
 
  private:
@@ -38,6 +40,18 @@ class TestDaemon {
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };
+
+// A detail of an error; an empty one if it has none of that type.
+template <typename Detail>
+Detail DetailOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  details.ParseFromString(status.error_details());
+  Detail found;
+  for (const google::protobuf::Any& any : details.details()) {
+    if (any.UnpackTo(&found)) break;
+  }
+  return found;
+}
 
 // An error's ErrorInfo.reason, and the field that its BadRequest names; empty without.
 std::string ReasonOf(const grpc::Status& status);

@@ -1,6 +1,7 @@
 #include "tools/daemon/sessions/answer_checks.h"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <span>
 
@@ -23,6 +24,12 @@ bool IsContainerType(uint32_t type) {
                              [type](auto known) { return static_cast<uint32_t>(known) == type; });
 }
 
+// Whether a range is one of those that `request` is about.
+bool IsWithin(const channel::IovaLimits& range, const channel::FindRange& request) {
+  return range.first <= range.last && range.first >= request.lowest &&
+         range.last <= request.highest;
+}
+
 }  // namespace
 
 bool IsRight(const channel::ContainerInfo& container) {
@@ -30,6 +37,10 @@ bool IsRight(const channel::ContainerInfo& container) {
   return container.number != 0 && IsContainerType(container.type) &&
          (container.flags & ~kFlags) == 0 &&
          AreRight(container.limits.ranges, container.limits.range_count);
+}
+
+bool IsRight(const channel::IoasInfo& ioas) {
+  return (ioas.number & channel::kIoasBit) != 0 && ioas.context != 0 && ioas.object != 0;
 }
 
 bool IsRight(const channel::GroupInfo& group) {
@@ -48,14 +59,38 @@ bool IsRight(const channel::MappingInfo& mapping) {
   return mapping.first <= mapping.last && mapping.access <= 3;
 }
 
+bool IsRight(const channel::IovaLimits& range) { return range.first <= range.last; }
+
 bool IsRight(const channel::Counter&) { return true; }
 
 bool IsRight(const channel::FaultInfo& fault) {
-  return fault.access <= 3 && IsTerminated(fault.reason);
+  // PCI Express has PASIDs of at most 20 bits.
+  const bool is_pasid = fault.pasid == channel::kNoPasid || fault.pasid >> 20 == 0;
+  return fault.access <= 3 && is_pasid && IsTerminated(fault.reason);
 }
 
 bool IsRight(const channel::FaultList& faults) {
   return AreRight(faults.refused, faults.refused_count);
+}
+
+bool IsAnswerTo(const channel::FindRange& request, const channel::FoundRange& found,
+                std::span<const channel::IovaLimits> free) {
+  const bool is_aligned = std::has_single_bit(found.alignment) &&
+                          (request.alignment == 0 || found.alignment == request.alignment);
+  if (!is_aligned || found.is_found > 1 || found.has_largest > 1 || found.more > 1) return false;
+  const auto begins_right = [&](const channel::IovaLimits& range) {
+    return IsWithin(range, request) && (range.first & (found.alignment - 1)) == 0;
+  };
+  if (found.is_found != 0 &&
+      (!begins_right(found.range) || found.range.last - found.range.first != request.size - 1)) {
+    return false;
+  }
+  if (found.has_largest != 0 && !begins_right(found.largest)) return false;
+  if (found.is_found > found.has_largest || free.size() > channel::kMaxFreeRanges) return false;
+  for (size_t i = 0; i < free.size(); ++i) {
+    if (!IsWithin(free[i], request) || (i != 0 && free[i].first <= free[i - 1].last)) return false;
+  }
+  return true;
 }
 
 }  // namespace tools::daemon

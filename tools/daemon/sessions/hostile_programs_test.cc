@@ -232,6 +232,27 @@ TEST_F(HostileProgramsTest, ContainerValuesThatDoNotExistEndTheSession) {
   }
 }
 
+TEST_F(HostileProgramsTest, IoasValuesThatDoNotExistEndTheSession) {
+  constexpr uint32_t kBit = channel::kIoasBit;
+  const uint32_t wrong[][3] = {{1 << 16 | 1, 1, 1}, {kBit | 1, 0, 1}, {kBit | 1 << 16, 1, 0}};
+  for (const auto& [number, context, object] : wrong) {
+    channel::IoasInfo ioas{};
+    ioas.number = number;
+    ioas.context = context;
+    ioas.object = object;
+    EXPECT_EQ(AnswerToAnswer(
+                  channel::Kind::kListIoases,
+                  [ioas](const auto& request, auto) {
+                    Bytes bytes;
+                    testing::Append(bytes, BytesOf(channel::ContainerList{1, 0}));
+                    testing::Append(bytes, BytesOf(ioas));
+                    return testing::AnswerTo(request, bytes);
+                  },
+                  [](Session& session) { return ListIoases(session).status(); }),
+              "its answer is not right: an element with values that do not exist");
+  }
+}
+
 TEST_F(HostileProgramsTest, ATranslationThatLeadsElsewhereEndsTheSession) {
   EXPECT_EQ(AnswerToAnswer(
                 channel::Kind::kTranslate,
@@ -246,6 +267,53 @@ TEST_F(HostileProgramsTest, ATranslationThatLeadsElsewhereEndsTheSession) {
                   return Translate(session, {1, 0, 5}).status();
                 }),
             "its answer is not right: a mapping that the address does not lie in");
+}
+
+TEST_F(HostileProgramsTest, FreeRangesOtherThanWereAskedForEndTheSession) {
+  using Change = void (*)(channel::FoundRange&, channel::IovaLimits(&)[2]);
+  const Change changes[] = {
+      [](auto& found, auto&) { found.range.last += 1; },
+      [](auto& found, auto&) {
+        found.range = {0x2800, 0x3fff};
+      },
+      [](auto& found, auto&) {
+        found.range = {0, 0x17ff};
+      },
+      [](auto& found, auto&) { found.alignment = 0; },
+      [](auto& found, auto&) { found.alignment = 0x800; },
+      [](auto& found, auto&) { found.is_found = 2; },
+      [](auto& found, auto&) { found.has_largest = 0; },
+      [](auto& found, auto&) { found.largest.last = 0x10000; },
+      [](auto& found, auto&) { found.more = 2; },
+      [](auto&, auto& free) { free[0].first = 0xfff; },
+      [](auto&, auto& free) { free[1].first = free[0].last; },
+  };
+  const auto ask = [this](Change change) {
+    return AnswerToAnswer(
+        channel::Kind::kFindRange,
+        [change](const auto& request, auto) {
+          channel::FoundRange found = {.is_found = 1,
+                                       .has_largest = 1,
+                                       .range = {0x2000, 0x37ff},
+                                       .largest = {0x2000, 0x4fff},
+                                       .alignment = 0x1000,
+                                       .count = 2,
+                                       .more = 0};
+          channel::IovaLimits free[2] = {{0x1800, 0x4fff}, {0x8000, 0x8fff}};
+          change(found, free);
+          Bytes bytes;
+          testing::Append(bytes, BytesOf(found));
+          testing::Append(bytes, std::as_bytes(std::span(free)));
+          return testing::AnswerTo(request, bytes);
+        },
+        [](Session& session) {
+          return FindRange(session, {1, 0, 0x1800, 0x1000, 0x1000, 0xffff}).status();
+        });
+  };
+  for (const Change change : changes) {
+    EXPECT_EQ(ask(change), "its answer is not right: ranges other than were asked for")
+        << &change - changes;
+  }
 }
 
 TEST_F(HostileProgramsTest, MappingsThatDoNotAscendOrGoOnForEverAreRefused) {

@@ -17,6 +17,8 @@ namespace channel = compat::session;
 
 // Containers that a host can have by far.
 constexpr size_t kMaxContainers = 4096;
+// A context alone may have as many.
+constexpr size_t kMaxIoases = 65536;
 
 absl::Status Wrong(Session& session, absl::string_view what) {
   session.Cut(absl::StrCat("its answer is not right: ", what));
@@ -92,28 +94,45 @@ absl::StatusOr<Body> AskForElements(Session& session, channel::Kind kind, const 
   return *channel::BodyOf<Body>(*packet);
 }
 
+// Asks for the elements of a list that comes in parts, ascending by number, until there are more
+// than `most`.
+template <typename Element>
+absl::StatusOr<std::vector<Element>> AskForNumbered(Session& session, channel::Kind kind,
+                                                    size_t most) {
+  std::vector<Element> elements;
+  for (bool more = true; more;) {
+    const size_t before = elements.size();
+    const uint32_t last = elements.empty() ? 0 : elements.back().number;
+    const auto list = AskForElements<channel::ContainerList>(
+        session, kind, channel::ListContainers{.after = last, .reserved = 0}, elements);
+    if (!list.ok()) return list.status();
+    uint32_t number = last;
+    for (const Element& element : std::span(elements).subspan(before)) {
+      if (element.number <= number) return Wrong(session, "containers that do not ascend");
+      number = element.number;
+    }
+    more = list->more != 0 && elements.size() <= most;
+    if (more && list->count == 0) return Wrong(session, "containers without an end");
+  }
+  return elements;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<channel::ContainerInfo>> ListContainers(Session& session) {
-  std::vector<channel::ContainerInfo> containers;
-  for (bool more = true; more;) {
-    const size_t before = containers.size();
-    const uint32_t last = containers.empty() ? 0 : containers.back().number;
-    const auto list = AskForElements<channel::ContainerList>(
-        session, channel::Kind::kListContainers,
-        channel::ListContainers{.after = last, .reserved = 0}, containers);
-    if (!list.ok()) return list.status();
-    uint32_t number = last;
-    for (const channel::ContainerInfo& container : std::span(containers).subspan(before)) {
-      if (container.number <= number) return Wrong(session, "containers that do not ascend");
-      number = container.number;
-    }
-    more = list->more != 0;
-    if (more && (list->count == 0 || containers.size() > kMaxContainers)) {
-      return Wrong(session, "containers without an end");
-    }
+  auto containers = AskForNumbered<channel::ContainerInfo>(session, channel::Kind::kListContainers,
+                                                           kMaxContainers);
+  if (containers.ok() && containers->size() > kMaxContainers) {
+    return Wrong(session, "containers without an end");
   }
   return containers;
+}
+
+absl::StatusOr<std::vector<channel::IoasInfo>> ListIoases(Session& session) {
+  auto ioases = AskForNumbered<channel::IoasInfo>(session, channel::Kind::kListIoases, kMaxIoases);
+  if (absl::IsUnimplemented(ioases.status())) return std::vector<channel::IoasInfo>();
+  if (ioases.ok() && ioases->size() > kMaxIoases) ioases->resize(kMaxIoases);
+  return ioases;
 }
 
 absl::StatusOr<std::vector<channel::GroupInfo>> ListGroups(Session& session) {
@@ -145,6 +164,18 @@ absl::StatusOr<channel::Translated> Translate(Session& session, const channel::T
     return Wrong(session, "a mapping that the address does not lie in");
   }
   return translated;
+}
+
+absl::StatusOr<FreeRangesAnswer> FindRange(Session& session, const channel::FindRange& request) {
+  FreeRangesAnswer answer;
+  const auto found =
+      AskForElements<channel::FoundRange>(session, channel::Kind::kFindRange, request, answer.free);
+  if (!found.ok()) return found.status();
+  answer.found = *found;
+  if (!IsAnswerTo(request, answer.found, answer.free)) {
+    return Wrong(session, "ranges other than were asked for");
+  }
+  return answer;
 }
 
 absl::StatusOr<channel::Acted> DoAct(Session& session, const channel::Act& request,

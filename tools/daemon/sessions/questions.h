@@ -20,6 +20,9 @@ inline constexpr uint32_t kMaxDirtyBits = 1u << 18;
 
 // The containers of its host, ascending by number.
 absl::StatusOr<std::vector<compat::session::ContainerInfo>> ListContainers(Session& session);
+// The address spaces of iommufd's contexts on its host, ascending by number, the first 65,536 of
+// them; none where the program's library is older than these.
+absl::StatusOr<std::vector<compat::session::IoasInfo>> ListIoases(Session& session);
 // The groups of its host, at most 64; the session remembers them.
 absl::StatusOr<std::vector<compat::session::GroupInfo>> ListGroups(Session& session);
 
@@ -31,6 +34,13 @@ absl::StatusOr<AddressSpaceAnswer> GetAddressSpace(Session& session, uint32_t co
 
 absl::StatusOr<compat::session::Translated> Translate(Session& session,
                                                       const compat::session::Translate& request);
+
+struct FreeRangesAnswer {
+  compat::session::FoundRange found;
+  std::vector<compat::session::IovaLimits> free;
+};
+absl::StatusOr<FreeRangesAnswer> FindRange(Session& session,
+                                           const compat::session::FindRange& request);
 
 absl::StatusOr<compat::session::Acted> DoAct(Session& session, const compat::session::Act& request,
                                              IfSilent if_silent = IfSilent::kFail);

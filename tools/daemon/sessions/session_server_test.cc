@@ -231,8 +231,9 @@ TEST(SessionServerTest, SessionsTellOfEventsWhileSomebodyWantsThem) {
         0);
     program.WaitForSubscription(kMapped);
     program.SendEvents({&mapped, 1}, 5);
-    // Nobody has asked it.
+    // Nobody has asked it. What it answers comes behind that.
     other.SendEvents({&mapped, 1});
+    ASSERT_TRUE(ListGroups(*server.Await(2)).ok());
     server.AwaitEvent(EventKind::kMapped, 1);
     const EventLog::Batch batch = reader->Read(10);
     ASSERT_EQ(batch.events.size(), 2u);

@@ -216,6 +216,8 @@ std::optional<Bytes> FakeProgram::Answer(const channel::MessageHeader& request,
       return ListAnswer<channel::ContainerList, channel::ContainerInfo>(
           request, {}, std::span(first, model_.containers.end()));
     }
+    case channel::Kind::kListIoases:
+      return ListAnswer<channel::ContainerList, channel::IoasInfo>(request, {}, model_.ioases);
     case channel::Kind::kListGroups:
       return ListAnswer<channel::GroupList, channel::GroupInfo>(request, {}, model_.groups);
     case channel::Kind::kGetAddressSpace: {
@@ -232,6 +234,8 @@ std::optional<Bytes> FakeProgram::Answer(const channel::MessageHeader& request,
       return ListMappings(request, packet);
     case channel::Kind::kTranslate:
       return Translate(request, packet);
+    case channel::Kind::kFindRange:
+      return FindRange(request, packet);
     case channel::Kind::kSubscribe:
       subscribed_ = channel::BodyOf<channel::Subscribe>(packet)->kinds;
       changed_.notify_all();
@@ -294,6 +298,31 @@ Bytes FakeProgram::Translate(const channel::MessageHeader& request,
     return AnswerTo(request, BytesOf(translated));
   }
   return RefusalOf(request, ENOENT, "nothing is mapped there");
+}
+
+Bytes FakeProgram::FindRange(const channel::MessageHeader& request,
+                             std::span<const std::byte> packet) const {
+  const auto& body = *channel::BodyOf<channel::FindRange>(packet);
+  if (!HasContainer(body.container) || model_.ranges.empty()) {
+    return RefusalOf(request, ENOENT, "there is no such container");
+  }
+  // All mappings lie at the beginning of the only aperture.
+  const uint64_t free = std::max(body.lowest, uint64_t{model_.mappings.size() * 4096});
+  const uint64_t last = std::min(body.highest, model_.ranges[0].last);
+  channel::FoundRange found{};
+  found.alignment = body.alignment != 0 ? body.alignment : 4096;
+  if (free > last) {
+    return ListAnswer<channel::FoundRange, channel::IovaLimits>(request, found, {});
+  }
+  const uint64_t first = (free + (found.alignment - 1)) & -found.alignment;
+  if (first >= free && first <= last) {
+    found.has_largest = 1;
+    found.largest = {first, last};
+    found.is_found = last - first >= body.size - 1 ? 1 : 0;
+    if (found.is_found != 0) found.range = {first, first + (body.size - 1)};
+  }
+  const channel::IovaLimits free_ranges[] = {{free, last}};
+  return ListAnswer<channel::FoundRange, channel::IovaLimits>(request, found, free_ranges);
 }
 
 Bytes FakeProgram::Act(const channel::MessageHeader& request, std::span<const std::byte> packet) {

@@ -37,6 +37,7 @@ Bytes RefusalOf(const compat::session::MessageHeader& request, int error, const 
 // What the program has. Containers, groups and mappings ascend.
 struct FakeModel {
   std::vector<compat::session::ContainerInfo> containers;
+  std::vector<compat::session::IoasInfo> ioases;
   std::vector<compat::session::GroupInfo> groups;
   std::vector<compat::session::RangeInfo> ranges;      // of every container
   std::vector<compat::session::MappingInfo> mappings;  // of every container
@@ -94,6 +95,8 @@ class FakeProgram {
   Bytes ListMappings(const compat::session::MessageHeader& request,
                      std::span<const std::byte> packet);
   Bytes Translate(const compat::session::MessageHeader& request, std::span<const std::byte> packet);
+  Bytes FindRange(const compat::session::MessageHeader& request,
+                  std::span<const std::byte> packet) const;
   bool HasContainer(uint32_t number) const;
 
   const uint64_t session_;

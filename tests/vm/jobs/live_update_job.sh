@@ -1,0 +1,10 @@
+#!/bin/bash
+# A job: a program replaces itself while the first device, an NVMe controller, goes on.
+#
+# Usage: live_update_job.sh LIVE_UPDATE_COMMAND...
+# shellcheck source=tests/vm/guest/lib.sh
+. "$VM_LIB"
+
+disk=${VM_DEVICES%% *}
+vm_bind "$disk"
+timeout 120 "$@" legacy "$(vm_group "$disk")" "$disk"
