@@ -2,6 +2,8 @@
 """An orchestrator in Python: looks at a program that runs under the library, and acts on it."""
 
 import queue
+import shutil
+import subprocess
 import unittest
 
 import support
@@ -177,6 +179,41 @@ class OrchestratorTest(unittest.TestCase):
             ),
             grpc.StatusCode.NOT_FOUND,
         )
+
+
+class VirtualMachineTest(unittest.TestCase):
+    MACHINE = "qemu-system-x86_64"
+
+    @unittest.skipUnless(shutil.which(MACHINE), f"{MACHINE} is not installed")
+    def test_sees_one_that_libvirt_would_start(self):
+        """Which may not start programs, nor say where or how its threads run."""
+        folder = support.temporary_folder()
+        self.addCleanup(folder.cleanup)
+        image = support.make_image(folder.name)
+        daemon = support.Daemon(folder.name)
+        self.addCleanup(daemon.stop)
+        sessions = sessions_pb2_grpc.SessionsStub(daemon.channel)
+        watcher = support.Watcher(sessions, sessions_pb2.WatchRequest(from_sequence=1))
+        self.addCleanup(watcher.cancel)
+        denied = "obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+        machine = subprocess.Popen(  # pylint: disable=consider-using-with
+            [
+                *(self.MACHINE, "-M", "q35", "-S", "-nodefaults", "-display", "none"),
+                *("-monitor", "stdio", "-sandbox", f"on,{denied}"),
+                *("-device", f"vfio-pci,host={support.ADDRESS}"),
+            ],
+            env=support.environment(daemon, image),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        self.addCleanup(machine.wait)
+        self.addCleanup(machine.kill)
+        session = watcher.until(lambda event: event.kind == Kind.KIND_OPENED).session
+        listed = sessions.ListSessions(sessions_pb2.ListSessionsRequest()).sessions
+        self.assertEqual([(each.id, each.pid) for each in listed], [(session, machine.pid)])
+        machine.communicate(b"quit\n", support.PATIENCE)
+        self.assertEqual(machine.returncode, 0)
+        watcher.until(lambda event: event.kind == Kind.KIND_CLOSED and event.session == session)
 
 
 if __name__ == "__main__":

@@ -55,21 +55,25 @@ class Daemon:
             raise AssertionError(f"the daemon ended with status {status}")
 
 
+def environment(daemon, image):
+    """What a program is to have that uses the emulated disk and that the daemon sees."""
+    return {
+        **os.environ,
+        "LD_PRELOAD": str(LIBRARY),
+        "VFIO_COMPAT_DEVICES": f"nvme,addr={ADDRESS},image={image}",
+        "VFIO_COMPAT_CONTROL": daemon.session_socket,
+    }
+
+
 class QemuIo:
     """qemu-io on an emulated disk, which does what it is told: one command at a time."""
 
     PROMPT = "qemu-io> "
 
     def __init__(self, daemon, image):
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(LIBRARY),
-            "VFIO_COMPAT_DEVICES": f"nvme,addr={ADDRESS},image={image}",
-            "VFIO_COMPAT_CONTROL": daemon.session_socket,
-        }
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             ["qemu-io", "-f", "raw", DISK],
-            env=environment,
+            env=environment(daemon, image),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
