@@ -28,18 +28,29 @@ void Rings::Unmake(Rings* rings) {
   if (rings != nullptr) munmap(rings, sizeof(Rings));
 }
 
-void Rings::PushOther(Event event) {
-  const uint32_t place = event.container % kOwnRings;
-  if (event.container != 0 && Claim(place, event.container)) {
+void Rings::PushOther(uint32_t kind, uint32_t container, uint64_t first, uint64_t last,
+                      uint64_t value) {
+  const Event event = {.kind = static_cast<uint16_t>(kind),
+                       .access = static_cast<uint16_t>(kind >> 16),
+                       .container = container,
+                       .first = first,
+                       .last = last,
+                       .value = value};
+  const uint32_t place = container % kOwnRings;
+  if (container != 0 && Claim(place, container)) {
     own_[place].PushAlone(event);
   } else {
     shared_.Push(event);
   }
+  // Its ring is the next one's.
+  if (event.kind == static_cast<uint16_t>(session::EventKind::kClosed)) Disown(place, container);
+  if (sleeps_.load(std::memory_order_relaxed) != 0) Wake();
 }
 
 bool Rings::Claim(uint32_t place, uint32_t container) {
-  uint32_t nobody = 0;
-  return owners_[place].compare_exchange_strong(nobody, container, std::memory_order_acquire);
+  uint32_t owner = 0;
+  return owners_[place].compare_exchange_strong(owner, container, std::memory_order_acquire) ||
+         owner == container;
 }
 
 void Rings::Disown(uint32_t place, uint32_t container) {

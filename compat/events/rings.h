@@ -28,14 +28,12 @@ class Rings {
   void Push(const session::Event& event) {
     const uint32_t place = event.container % kOwnRings;
     const bool is_owner = owners_[place].load(std::memory_order_relaxed) == event.container;
-    if (event.container != 0 && is_owner) [[likely]] {
-      own_[place].PushAlone(event);
-    } else {
-      PushOther(event);
+    const bool is_last = event.kind == static_cast<uint16_t>(session::EventKind::kClosed);
+    if (!is_owner || event.container == 0 || is_last) [[unlikely]] {
+      return PushOther(event.kind | uint32_t{event.access} << 16, event.container, event.first,
+                       event.last, event.value);
     }
-    // Its ring is the next one's.
-    if (event.kind == static_cast<uint16_t>(session::EventKind::kClosed)) [[unlikely]]
-      Disown(place, event.container);
+    own_[place].PushAlone(event);
     if (sleeps_.load(std::memory_order_relaxed) != 0) [[unlikely]]
       Wake();
   }
@@ -59,12 +57,12 @@ class Rings {
   static constexpr uint32_t kOwnRings = 8;
 
   Rings() = default;
-  // Gives a container a ring, if its place is free. Returns whether it has it.
+  // Gives a container a ring, if its place is free. Returns whether it has it, now or before.
   bool Claim(uint32_t place, uint32_t container);
   void Disown(uint32_t place, uint32_t container);
-  // Of a container that has no ring yet, or of none. Takes a copy, so that Push's own event needs
-  // no memory.
-  void PushOther(session::Event event);
+  // Of a container that has no ring yet, or of none, or the last of one. Takes the event in
+  // registers, so that Push needs no memory for it: `kind` has the access in its upper half.
+  void PushOther(uint32_t kind, uint32_t container, uint64_t first, uint64_t last, uint64_t value);
   void Wake();
 
   alignas(64) std::atomic<uint32_t> sleeps_;

@@ -73,6 +73,7 @@ class ControlThread {
   int64_t next_look_ = 0;         // milliseconds of CLOCK_MONOTONIC: when to ask again IsAlone
   std::byte* buffers_ = nullptr;  // a request's, an answer's and a batch's
   size_t batch_size_ = 0;         // of a batch that waits to be sent; 0: none does
+  int64_t awake_until_ = 0;       // milliseconds of CLOCK_MONOTONIC: when to sleep without events
 };
 
 }  // namespace compat::session

@@ -191,7 +191,7 @@ void MapAndUnmapWatched(benchmark::State& state) {
   state.counters["events_per_pair"] =
       events / (static_cast<double>(state.iterations()) * kTurns * kPairs);
 }
-BENCHMARK(MapAndUnmapWatched)->Iterations(20)->Unit(benchmark::kMillisecond);
+BENCHMARK(MapAndUnmapWatched)->Iterations(60)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 
