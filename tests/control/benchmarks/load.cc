@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/control/benchmarks/daemon_process.h"
+#include "tests/control/benchmarks/watcher.h"
 #include "tools/daemon/testing/fake_program.h"
 #include "vfio/compat/v1/sessions.grpc.pb.h"
 
@@ -32,46 +33,6 @@ struct Options {
   int watchers = 50;
   int seconds = 300;
   int rate = 1000;  // events a second, of all sessions together
-};
-
-// Reads all events; a thread each.
-class Watcher {
- public:
-  explicit Watcher(const std::string& target)
-      : stub_(v1::Sessions::NewStub(
-            grpc::CreateChannel(target, grpc::InsecureChannelCredentials()))) {
-    thread_ = std::thread([this] { Read(); });
-  }
-  ~Watcher() {
-    context_.TryCancel();
-    thread_.join();
-  }
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
-
-  uint64_t mapped() const { return mapped_; }
-  uint64_t dropped() const { return dropped_; }
-
- private:
-  void Read() {
-    v1::WatchRequest request;
-    request.set_from_sequence(1);
-    const auto reader = stub_->Watch(&context_, request);
-    v1::WatchResponse response;
-    while (reader->Read(&response)) {
-      dropped_ += response.dropped();
-      for (const v1::Event& event : response.events()) {
-        mapped_ += event.kind() == v1::Event::KIND_MAPPED ? 1 : 0;
-        dropped_ += event.dropped();
-      }
-    }
-  }
-
-  std::unique_ptr<v1::Sessions::Stub> stub_;
-  grpc::ClientContext context_;
-  std::thread thread_;
-  std::atomic<uint64_t> mapped_ = 0;
-  std::atomic<uint64_t> dropped_ = 0;
 };
 
 std::string SessionName(uint64_t id) {

@@ -1,40 +1,34 @@
-// What a session costs: MAP_DMA and UNMAP_DMA of 4 KiB in a program without a daemon, beside one
-// with a daemon and a watcher of all events. Both are forked from here, and take turns.
+// What being watched costs: MAP_DMA and UNMAP_DMA of 4 KiB in a program without a daemon, beside
+// one with a daemon and a client that watches all events. The programs take turns.
 #include <benchmark/benchmark.h>
 #include <linux/vfio.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <numeric>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "compat/session/testing/fake_daemon.h"
-#include "tests/support/runfiles.h"
-#include "tests/support/shim.h"
+#include "tests/control/benchmarks/daemon_process.h"
+#include "tests/control/benchmarks/watcher.h"
 #include "tests/support/shimmed.h"
 #include "tests/support/vfio_client.h"
 
 namespace {
 
-using compat::session::Hello;
-using compat::session::Kind;
-using compat::session::Subscribe;
-using compat::session::testing::FakeDaemon;
-using compat::session::testing::FakeSession;
+using tests::control::DaemonProcess;
+using tests::control::Watcher;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kPairs = 2000;
 constexpr int kTurns = 40;
+constexpr uint64_t kBytes = 4096;
 
 // --- The program: for each byte that it reads, maps and unmaps, and writes how long a pair took
 // ---
@@ -51,13 +45,13 @@ int BeProgram() {
   StayOn(0);
   const tests::Client client = tests::MakeClient(tests::kGroup, VFIO_TYPE1v2_IOMMU);
   const int container = client.container.get();
-  const tests::Memory memory(4096);
+  const tests::Memory memory(kBytes);
   char byte;
   while (read(STDIN_FILENO, &byte, 1) == 1) {
     const auto start = Clock::now();
     for (int i = 0; i < kPairs; ++i) {
-      tests::MapDma(container, memory.data(), 0, 4096);
-      tests::UnmapDma(container, 0, 4096);
+      tests::MapDma(container, memory.data(), 0, kBytes);
+      tests::UnmapDma(container, 0, kBytes);
     }
     const double took =
         std::chrono::duration<double, std::nano>(Clock::now() - start).count() / kPairs;
@@ -122,74 +116,58 @@ double Mean(const std::vector<double>& samples) {
 
 char** arguments = nullptr;
 
-// Counts what the daemon of a program is told, as a watcher of everything.
-class Watcher {
+// Two new programs: where a program's memory lies makes more of a difference than what is measured,
+// and is another in each.
+class Pair {
  public:
-  explicit Watcher(FakeSession& session) : session_(session) {
-    session_.Ask(Kind::kSubscribe, Subscribe{.kinds = ~0u, .reserved = 0});
-    thread_ = std::thread([this] {
-      while (true) {
-        const auto batch = session_.Events(1);
-        if (batch.empty()) return;
-        events_ += batch.size();
-      }
-    });
-  }
-  ~Watcher() {
-    shutdown(session_.descriptor(), SHUT_RDWR);
-    thread_.join();
-  }
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
-
-  // All events, those under way included: a program sends what it gathers at most every 4 ms.
-  uint64_t Settled() const {
-    uint64_t seen = ~uint64_t{0};
-    while (seen != events_) {
-      seen = events_;
-      std::this_thread::sleep_for(std::chrono::milliseconds(12));
+  // Waits until the client is told of all that the watched one does. Returns whether it is.
+  bool Begin() {
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      if (WatchedTurn(std::chrono::milliseconds(200))) return true;
     }
-    return seen;
+    return false;
   }
+  // Returns whether the client was told of everything.
+  bool Run() {
+    watched_turns_.clear();
+    for (int turn = 0; turn < kTurns; ++turn) {
+      bare_turns_.push_back(bare_.NanosecondsPerPair());
+      // What is still on its way afterwards would slow the other program down.
+      if (!WatchedTurn(std::chrono::seconds(10))) return false;
+    }
+    return true;
+  }
+  double bare() { return Median(bare_turns_); }
+  double watched() { return Median(watched_turns_); }
 
  private:
-  FakeSession& session_;
-  std::thread thread_;
-  std::atomic<uint64_t> events_{0};
+  bool WatchedTurn(std::chrono::milliseconds patience) {
+    const uint64_t before = watcher_.mapped() + watcher_.unmapped();
+    watched_turns_.push_back(watched_.NanosecondsPerPair());
+    return watcher_.WaitFor(before + uint64_t{2} * kPairs, patience);
+  }
+
+  DaemonProcess daemon_;
+  Program bare_{arguments, ""};
+  Program watched_{arguments, daemon_.session_socket()};
+  Watcher watcher_{daemon_.target()};
+  std::vector<double> bare_turns_;
+  std::vector<double> watched_turns_;
 };
 
-// One iteration is two new programs that take turns: where a program's memory lies makes more of a
-// difference than what is measured, and is another in each.
 void MapAndUnmapWatched(benchmark::State& state) {
   std::vector<double> bare;
   std::vector<double> watched;
-  double events = 0;
   for (auto _ : state) {
-    FakeDaemon daemon;
-    daemon.Start();
-    const Program without(arguments, "");
-    const Program with(arguments, daemon.path());
-    Hello hello = {};
-    FakeSession session = daemon.Greet(hello);
-    if (!session.is_open()) return state.SkipWithError("no session");
-    const Watcher watcher(session);
-    std::vector<double> bare_turns;
-    std::vector<double> watched_turns;
-    for (int turn = 0; turn < kTurns; ++turn) {
-      bare_turns.push_back(without.NanosecondsPerPair());
-      watched_turns.push_back(with.NanosecondsPerPair());
-      // What is still read then would slow the other program down.
-      watcher.Settled();
-    }
-    bare.push_back(Median(bare_turns));
-    watched.push_back(Median(watched_turns));
-    events += static_cast<double>(watcher.Settled());
+    Pair pair;
+    if (!pair.Begin()) return state.SkipWithError("the client is told of nothing");
+    if (!pair.Run()) return state.SkipWithError("the client was not told of everything");
+    bare.push_back(pair.bare());
+    watched.push_back(pair.watched());
   }
   state.counters["without_ns"] = Mean(bare);
   state.counters["with_ns"] = Mean(watched);
   state.counters["ratio"] = Mean(watched) / Mean(bare);
-  state.counters["events_per_pair"] =
-      events / (static_cast<double>(state.iterations()) * kTurns * kPairs);
 }
 BENCHMARK(MapAndUnmapWatched)->Iterations(60)->Unit(benchmark::kMillisecond);
 
