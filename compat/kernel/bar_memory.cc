@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::string_view kCdevPrefix = "/dev/vfio/devices/vfio";
 
+// A device file's offset has the region's number from here on (VFIO_PCI_OFFSET_SHIFT).
+constexpr int kRegionShift = 40;
+
 // Takes a hexadecimal number, with or without 0x, and the character behind it off `text`.
 uint64_t TakeHex(std::string_view& text) {
   if (text.starts_with("0x")) text.remove_prefix(2);
@@ -57,17 +60,23 @@ std::optional<CdevMemory> ParseMapsLine(std::string_view line, uint64_t address,
   return CdevMemory{*cdev, offset + (address - start)};
 }
 
-std::optional<BarPlace> FindBar(std::string_view resource, uint64_t address, uint64_t size) {
+std::optional<BarPlace> FindBar(std::string_view resource, uint64_t offset, uint64_t size) {
+  std::optional<BarPlace> physical;
   for (uint32_t region = 0; region <= abi::kPciBar5RegionIndex && !resource.empty(); ++region) {
     std::string_view line = resource.substr(0, resource.find('\n'));
     resource.remove_prefix(std::min(line.size() + 1, resource.size()));
     const uint64_t first = TakeHex(line);
     const uint64_t last = TakeHex(line);
-    if (first != 0 && first <= address && address <= last && size - 1 <= last - address) {
-      return BarPlace{region, address - first};
-    }
+    if (first == 0) continue;
+    // Whether they lie so many bytes from the BAR's beginning.
+    const auto fits = [&](uint64_t from) {
+      return from <= last - first && size - 1 <= last - first - from;
+    };
+    const uint64_t in_file = offset - (uint64_t{region} << kRegionShift);
+    if (fits(in_file)) return BarPlace{region, in_file};
+    if (first <= offset && fits(offset - first)) physical = BarPlace{region, offset - first};
   }
-  return std::nullopt;
+  return physical;
 }
 
 std::optional<CdevMemory> BarMemory::FindMapping(uint64_t address, uint64_t size) const {
@@ -105,7 +114,7 @@ ioas::Result<ioas::kernel::FileMemory> BarMemory::Find(uint64_t user_address, ui
     char text[1024];
     const sysfs::Path path("%s/sys/bus/pci/devices/%s/resource", sysfs_root_, device.name);
     const std::optional<BarPlace> place =
-        FindBar(ReadText(calls_, path.c_str(), text), memory->address, size);
+        FindBar(ReadText(calls_, path.c_str(), text), memory->offset, size);
     if (fd < 0 || !place) return kUnknown;
     DmaBufRequest request = {
         .header = {.argsz = sizeof(request),

@@ -19,8 +19,8 @@ namespace compat::kernel {
 
 // A mapping of a VFIO cdev.
 struct CdevMemory {
-  uint32_t cdev;     // N of /dev/vfio/devices/vfioN
-  uint64_t address;  // where it is mapped in physical address space (vfio_pci_core_mmap)
+  uint32_t cdev;    // N of /dev/vfio/devices/vfioN
+  uint64_t offset;  // as the kernel says: in the file, or in physical address space
 };
 // What `line` of /proc/PID/maps says of [address, address + size); nothing if that is not all in a
 // mapping of a cdev.
@@ -31,9 +31,10 @@ struct BarPlace {
   uint32_t region;
   uint64_t offset;
 };
-// The BAR that holds `size` bytes at the physical `address`, by the text of a PCI device's
-// `resource` in sysfs.
-std::optional<BarPlace> FindBar(std::string_view resource, uint64_t address, uint64_t size);
+// The BAR that holds `size` bytes at `offset`, by the text of a PCI device's `resource` in sysfs.
+// Newer kernels leave a mapping's offset as it was asked for, older ones (6.12 is one) make it the
+// physical address (vfio_pci_core_mmap); what can be either is the former.
+std::optional<BarPlace> FindBar(std::string_view resource, uint64_t offset, uint64_t size);
 
 class BarMemory final : public ioas::kernel::FileMemorySource {
  public:

@@ -13,7 +13,7 @@ TEST(BarMemoryTest, MappingOfACdevIsFound) {
   const auto memory = ParseMapsLine(kLine, 0x7f3e240e3000, 0x3000);
   ASSERT_TRUE(memory.has_value());
   EXPECT_EQ(memory->cdev, 3u);
-  EXPECT_EQ(memory->address, 0xfe011000u);
+  EXPECT_EQ(memory->offset, 0xfe011000u);
 }
 
 TEST(BarMemoryTest, RangeThatIsNotAllInsideIsNotFound) {
@@ -31,11 +31,26 @@ TEST(BarMemoryTest, OtherMappingsAreNotFound) {
   }
 }
 
+constexpr char kResource[] =
+    "0x00000000fe010000 0x00000000fe013fff 0x0000000000140204\n"
+    "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+    "0x000000c000000000 0x000000c0ffffffff 0x000000000014220c\n";
+
+TEST(BarMemoryTest, BarIsTheOneThatTheOffsetNames) {
+  const auto first = FindBar(kResource, 0x1000, 0x3000);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->region, 0u);
+  EXPECT_EQ(first->offset, 0x1000u);
+  const auto third = FindBar(kResource, (uint64_t{2} << 40) + 0xfe011000, 0x1000);
+  ASSERT_TRUE(third.has_value());
+  EXPECT_EQ(third->region, 2u);
+  EXPECT_EQ(third->offset, 0xfe011000u);
+  EXPECT_FALSE(FindBar(kResource, 0x1000, 0x4000).has_value());
+  EXPECT_FALSE(FindBar(kResource, uint64_t{1} << 40, 0x1000).has_value()) << "there is none";
+  EXPECT_FALSE(FindBar(kResource, uint64_t{7} << 40, 0x1000).has_value());
+}
+
 TEST(BarMemoryTest, BarIsTheOneThatHoldsTheAddress) {
-  constexpr char kResource[] =
-      "0x00000000fe010000 0x00000000fe013fff 0x0000000000140204\n"
-      "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-      "0x000000c000000000 0x000000c0ffffffff 0x000000000014220c\n";
   const auto first = FindBar(kResource, 0xfe011000, 0x3000);
   ASSERT_TRUE(first.has_value());
   EXPECT_EQ(first->region, 0u);
