@@ -67,6 +67,7 @@ struct IoasHandle {
   uint32_t ioas = 0;  // the IOAS's object number there
   TrackingTables* tables = nullptr;
   PinRegistry* registry = nullptr;
+  bool may_change_process = false;  // the program may pass mappings to another process
 };
 
 class Backend {
@@ -102,6 +103,9 @@ class Backend {
   virtual Status ChangeOwner(IoasHandle /*space*/, const Mapping& /*from*/, const Mapping& /*to*/) {
     return {};
   }
+  // All mappings are this process's now, for ChangeOwner was called for each that was another's:
+  // it answers for what is pinned. ENOMEM as of ChangeOwner.
+  virtual Status ChangeProcess(IoasHandle /*space*/) { return {}; }
   // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
   // makes sure that it is not.
   virtual void Discard(IoasHandle space, const IovaRange& range) = 0;

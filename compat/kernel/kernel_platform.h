@@ -8,6 +8,7 @@
 #include "compat/kernel/bar_memory.h"
 #include "compat/kernel/group_file.h"
 #include "compat/kernel/identity.h"
+#include "compat/kernel/shared_memory.h"
 #include "compat/sysfs/groups.h"
 #include "compat/vfio/host.h"
 #include "compat/vfio/platform.h"
@@ -26,7 +27,8 @@ class KernelPlatform final : public vfio::Platform {
         groups_(sysfs_root),
         sysfs_root_(sysfs_root),
         bars_(calls, sysfs_root),
-        backend_(calls, &bars_) {}
+        shared_(calls),
+        backend_(calls, {.bars = &bars_, .shared = &shared_}) {}
 
   ioas::Status Create(vfio::Host& host, const settings::Settings& settings) override;
   ioas::Status Join(vfio::Host& host) override;
@@ -103,6 +105,7 @@ class KernelPlatform final : public vfio::Platform {
   sysfs::Groups groups_;
   const char* sysfs_root_;
   BarMemory bars_;
+  SharedMemory shared_;
   ioas::kernel::KernelBackend backend_;
   vfio::Host* host_ = nullptr;
   uint64_t inode_ = 0;  // of the host's file

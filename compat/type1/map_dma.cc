@@ -43,6 +43,9 @@ ioas::Status UpdateAddress(const vfio::ContainerContext& context, ioas::AddressS
   changed.owner = context.process;
   changed.flags &= ~kAddressInvalid;
   IOAS_RETURN_IF_ERROR(context.backend->ChangeOwner(context.handle, *mapping, changed));
+  if (context.container->invalid_addresses == 1) {
+    IOAS_RETURN_IF_ERROR(context.backend->ChangeProcess(context.handle));
+  }
   index.Update(map.iova, [&](ioas::Mapping& updated) { updated = changed; });
   --context.container->invalid_addresses;
   return {};

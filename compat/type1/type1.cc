@@ -35,6 +35,7 @@ class Type1Personality final : public vfio::Personality {
     context.container->dirty_tracking = 0;
     context.container->is_tracked_for_operator = 0;
     context.container->invalid_addresses = 0;
+    context.container->may_change_process = 0;
     return {};
   }
 

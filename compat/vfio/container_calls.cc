@@ -25,14 +25,19 @@ ioas::Status FollowHolds(Host& host, const ContainerState& container) {
   return {};
 }
 
-long CheckExtension(Host& host, const ContainerState& container, uint64_t extension) {
+long CheckExtension(Host& host, ContainerState& container, uint64_t extension) {
   const bool chosen = container.type != ContainerType::kNone;
   // The number of a type asks for it.
   if (!chosen && host.parts().personality->Offers(extension) &&
       !IsPermitted(container, extension)) {
     return 0;
   }
-  return host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
+  const long answer =
+      host.parts().personality->CheckExtension(extension, chosen ? &container : nullptr);
+  if (extension == abi::kUpdateVaddr && answer > 0) {
+    container.may_change_process.store(1, std::memory_order_relaxed);
+  }
+  return answer;
 }
 
 // Makes the container one of `type`, with an empty address space.

@@ -46,6 +46,8 @@ struct ContainerState {
   uint8_t is_dirty_recorded;
   // Type 1: mappings whose address is invalid (UNMAP with FLAG_VADDR). Address space's lock.
   uint32_t invalid_addresses;
+  // Type 1: the program has asked whether mappings may pass to another process (UPDATE_VADDR).
+  std::atomic<uint8_t> may_change_process;
   // SPAPR TCE: made once, kept for reuse.
   ioas::ArenaRef<ppc::SpaprState> spapr;
 

@@ -39,7 +39,8 @@ struct ContainerFile {
 // Where a backend finds the container's address space.
 inline ioas::IoasHandle HandleOf(const ContainerFile& container) {
   return {container.descriptor, container.state.ioas, &container.state.tables,
-          &container.state.registry};
+          &container.state.registry,
+          container.state.may_change_process.load(std::memory_order_relaxed) != 0};
 }
 
 // All functions but those for a device's calls and memory need the host's lock. Groups and devices

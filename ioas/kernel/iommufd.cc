@@ -129,6 +129,11 @@ Status Iommufd::MapFile(const IoasAddress& to, int fd, uint64_t offset, uint64_t
   return Call(kIoasMapFile, call, "the kernel does not map the file");
 }
 
+Status Iommufd::ChangeProcess() const {
+  IoasChangeProcess call = {};
+  return Call(kIoasChangeProcess, call, "the kernel does not change what answers for the memory");
+}
+
 Status Iommufd::Copy(const IoasAddress& to, const IoasAddress& from, uint64_t length,
                      uint32_t access) const {
   IoasCopy call = {};

@@ -106,6 +106,10 @@ class Iommufd {
   // takes one. ENOTTY before Linux 6.13 (iommufd_ioas_map_file).
   Status MapFile(const IoasAddress& to, int fd, uint64_t offset, uint64_t length,
                  uint32_t access) const;
+  // Has the calling process answer for all that is pinned (locked memory), instead of those that
+  // mapped it. EINVAL unless all mappings are files', ENOMEM beyond the locked-memory limit. ENOTTY
+  // before Linux 6.13 (iommufd_ioas_change_process in ioas.c).
+  Status ChangeProcess() const;
   // Maps at `to` what `length` bytes at `from` lead to, in the same /dev/iommu, sharing what is
   // pinned. ENOENT if a part of it is not mapped, EPERM if `access` writes what was mapped for
   // reading; otherwise as Map (iommufd_ioas_copy in ioas.c).

@@ -58,18 +58,21 @@ Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
   if (space.registry != nullptr && space.registry->maps_single_pages != 0) [[unlikely]] {
     MapLargePages(space);
   }
+  if (space.may_change_process && MapByFile(files_.shared, space, mapping).ok()) return {};
   const Status mapped =
       Iommufd(*calls_, space.iommufd)
           .Map({space.ioas, mapping.first}, mapping.user_address,
                LengthOf(mapping.first, mapping.last), mapping.flags & (kAccessRead | kAccessWrite));
-  if (mapped.ok() || (mapped.error().code == EFAULT && MapByFile(space, mapping).ok())) return {};
+  if (mapped.ok()) return {};
+  if (mapped.error().code == EFAULT && MapByFile(files_.bars, space, mapping).ok()) return {};
   return MapError(mapped.error());
 }
 
-Status KernelBackend::MapByFile(IoasHandle space, const Mapping& mapping) {
-  if (files_ == nullptr) return Error{ENOENT, "no file is known"};
+Status KernelBackend::MapByFile(FileMemorySource* source, IoasHandle space,
+                                const Mapping& mapping) {
+  if (source == nullptr) return Error{ENOENT, "no file is known"};
   const uint64_t size = LengthOf(mapping.first, mapping.last);
-  const Result<FileMemory> memory = files_->Find(mapping.user_address, size);
+  const Result<FileMemory> memory = source->Find(mapping.user_address, size);
   if (!memory.ok()) return memory.error();
   const Status mapped = Iommufd(*calls_, space.iommufd)
                             .MapFile({space.ioas, mapping.first}, memory->fd, memory->offset, size,
@@ -96,6 +99,13 @@ void KernelBackend::Discard(IoasHandle space, const IovaRange& range) {
   (void)Iommufd(*calls_, space.iommufd)
       .Unmap({space.ioas, range.first}, LengthOf(range.first, range.last));
   if (range.first == 0 && range.last == UINT64_MAX) DropRegistry(space);
+}
+
+Status KernelBackend::ChangeProcess(IoasHandle space) {
+  if (!space.may_change_process) return {};
+  const Status changed = Iommufd(*calls_, space.iommufd).ChangeProcess();
+  if (changed.error().code == ENOMEM) return changed;
+  return {};
 }
 
 bool KernelBackend::StartDirtyTracking(IoasHandle space) {

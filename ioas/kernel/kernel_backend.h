@@ -19,23 +19,29 @@ struct FileMemory {
   uint64_t offset;
 };
 
-// Knows of memory that the kernel maps by its file only: devices' BARs, as DMA-BUFs.
+// Knows what memory is a file's.
 class FileMemorySource {
  public:
-  // The file of `size` bytes of this process's memory at `user_address`. ENOENT if it is none, and
-  // what the kernel says where it makes no file of it.
+  // The file of `size` bytes of this process's memory at `user_address`. ENOENT if it is none that
+  // is known, and what the kernel says where it makes no file of it.
   virtual Result<FileMemory> Find(uint64_t user_address, uint64_t size) = 0;
 
  protected:
   ~FileMemorySource() = default;
 };
 
+// All of them outlive who has them, and may be null.
+struct FileMemorySources {
+  FileMemorySource* bars = nullptr;    // what the kernel maps by its file only: BARs, as DMA-BUFs
+  FileMemorySource* shared = nullptr;  // what another process may have as well: memfds
+};
+
 // Each mapping is one of the IOAS that the handle names, at the same IOVA; the kernel pins its
 // memory while a device is attached. The handle's descriptor must be this process's.
 class KernelBackend final : public Backend {
  public:
-  // `calls` and `files`, which may be null, outlive it.
-  explicit KernelBackend(SystemCalls& calls, FileMemorySource* files = nullptr)
+  // `calls` outlives it.
+  explicit KernelBackend(SystemCalls& calls, FileMemorySources files = {})
       : calls_(&calls), files_(files) {}
 
   // What the devices that are attached to `space`, which has to be its /dev/iommu's compat IOAS,
@@ -47,12 +53,15 @@ class KernelBackend final : public Backend {
   //   EINVAL, ENOMEM, EFAULT, EEXIST, ENOSPC       as they are
   //   EINTR, EAGAIN, EBUSY, EDQUOT, EMFILE, ENFILE ENOMEM: it lacked something and may not later
   //   all others                                   EINVAL
-  // Memory that cannot be mapped as such (EFAULT) is mapped by its file, if that can be.
+  // Memory that cannot be mapped as such (EFAULT) is mapped by its file, if that can be, and so is
+  // what may pass to another process: its mm would stay charged otherwise.
   Status Map(IoasHandle space, const Mapping& mapping) override;
   // A mapping that the kernel does not have any more is unmapped. All other errors are EINVAL.
   Status Unmap(IoasHandle space, const Mapping& mapping) override;
   void UnmapAll(IoasHandle space, MappingIndex& mappings) override;
   void Discard(IoasHandle space, const IovaRange& range) override;
+  // Where a mapping is no file's nothing changes, and the process that made it stays charged.
+  Status ChangeProcess(IoasHandle space) override;
 
   // Windows. Errors are those of Map; memory that the kernel cannot pin is EFAULT.
   Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
@@ -76,11 +85,10 @@ class KernelBackend final : public Backend {
   // Gives up all that is pinned.
   void DropRegistry(IoasHandle space);
 
-  // The second try of Map.
-  Status MapByFile(IoasHandle space, const Mapping& mapping);
+  Status MapByFile(FileMemorySource* source, IoasHandle space, const Mapping& mapping);
 
   SystemCalls* calls_;
-  FileMemorySource* files_;
+  FileMemorySources files_;
 };
 
 }  // namespace ioas::kernel

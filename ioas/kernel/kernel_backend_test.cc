@@ -61,7 +61,7 @@ class OneFile final : public FileMemorySource {
 
 TEST_F(KernelBackendTest, MemoryThatCannotBePinnedIsMappedByItsFile) {
   OneFile file;
-  KernelBackend backend(calls_, &file);
+  KernelBackend backend(calls_, {.bars = &file});
   FailMap(EFAULT);
   int closed = -1;
   calls_.OnCall(SYS_close, [&](const long(&arguments)[6]) {
@@ -84,6 +84,51 @@ TEST_F(KernelBackendTest, MemoryThatCannotBePinnedIsMappedByItsFile) {
   Mapping other = kMapping;
   other.user_address += 0x1000;
   EXPECT_EQ(backend.Map(kSpace, other).error().code, EFAULT);
+}
+
+TEST_F(KernelBackendTest, WhatMayChangeItsProcessIsMappedByItsFile) {
+  OneFile file;
+  KernelBackend backend(calls_, {.shared = &file});
+  FailMap(ENOMEM);
+  bool is_mapped = false;
+  calls_.OnCall(SYS_close, [](const long(&)[6]) { return 0; });
+  calls_.OnIoctl<iommu::IoasMapFile>(iommu::kIoasMapFile, [&](const iommu::IoasMapFile&) {
+    is_mapped = true;
+    return 0;
+  });
+  IoasHandle movable = kSpace;
+  movable.may_change_process = true;
+  EXPECT_TRUE(backend.Map(movable, kMapping).ok());
+  EXPECT_TRUE(is_mapped);
+  EXPECT_EQ(backend.Map(kSpace, kMapping).error().code, ENOMEM) << "nobody asked";
+
+  // A kernel that has no such mappings.
+  calls_.OnIoctl<iommu::IoasMapFile>(iommu::kIoasMapFile,
+                                     [](iommu::IoasMapFile&) { return -ENOTTY; });
+  EXPECT_EQ(backend.Map(movable, kMapping).error().code, ENOMEM) << "as memory like any other";
+}
+
+TEST_F(KernelBackendTest, ProcessChangesIfItMay) {
+  int answer = 0;
+  int changes = 0;
+  calls_.OnIoctl<iommu::IoasChangeProcess>(iommu::kIoasChangeProcess,
+                                           [&](const iommu::IoasChangeProcess&) {
+                                             ++changes;
+                                             return answer;
+                                           });
+  EXPECT_TRUE(backend_.ChangeProcess(kSpace).ok());
+  EXPECT_EQ(changes, 0);
+  IoasHandle movable = kSpace;
+  movable.may_change_process = true;
+  EXPECT_TRUE(backend_.ChangeProcess(movable).ok());
+  EXPECT_EQ(changes, 1);
+  // A mapping of no file, or a kernel that has no such call: nothing changes.
+  for (const int harmless : {-EINVAL, -ENOTTY}) {
+    answer = harmless;
+    EXPECT_TRUE(backend_.ChangeProcess(movable).ok());
+  }
+  answer = -ENOMEM;
+  EXPECT_EQ(backend_.ChangeProcess(movable).error().code, ENOMEM);
 }
 
 TEST_F(KernelBackendTest, OnlyErrorsOfType1LeaveMap) {
