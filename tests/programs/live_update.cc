@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 #include "tests/support/iommufd_client.h"
@@ -109,6 +110,8 @@ Device OpenLegacy(const char* group, const char* address, const std::byte* memor
   Require(client.container.is_open(), "container");
   const int device = client.OpenDevice(address).Release();
   Require(device >= 0, "device");
+  const int may_update = ioctl(client.container.get(), VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR);
+  Require(may_update == 1, "CHECK_EXTENSION");
   for (const Part& part : kParts) {
     const bool is_mapped = tests::MapDma(client.container.get(), memory + part.offset,
                                          kIova + part.offset, part.size) == 0;
@@ -157,6 +160,15 @@ void TakeOver(bool is_legacy, int context, const std::byte* memory) {
   }
 }
 
+// Locked memory that this process is charged for, in KiB.
+uint64_t Charged() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmLck:", 0) == 0) return std::strtoull(line.c_str() + 6, nullptr, 10);
+  }
+  return 0;
+}
+
 [[noreturn]] void Begin(char** arguments, bool is_legacy) {
   const int memory = memfd_create("guest", 0);
   Require(memory >= 0 && ftruncate(memory, kReached + kPage) == 0, "memfd");
@@ -198,7 +210,7 @@ int Continue(char** arguments, bool is_legacy) {
   counts.stops = true;
   int status = 1;
   Require(wait(&status) > 0 && status == 0, "the child");
-  std::printf("after: %lu failures\n", counts.failures.load());
+  std::printf("after: %lu failures\ncharged: %lu KiB\n", counts.failures.load(), Charged());
   // What was reached all the time was that mapping.
   NvmeDriver driver(bytes, kIova);
   Require(driver.Start(device) && driver.ReadDisk(0, kDataIova) == 0, "the controller");

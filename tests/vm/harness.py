@@ -1,7 +1,7 @@
 """For tests that run jobs in the guest: booting it, skipping where that cannot be, the summary.
 
-A real program runs as it is on the kernel that has groups, and under the preload library on the one
-that has none: `under(kernel)` is what goes before its command. Bazel's --test_filter chooses tests
+A real program runs as it is on the kernel that has groups, and under the preload library on
+those that have none: `under(kernel)` is what goes before its command. Bazel's --test_filter chooses tests
 by a part of their names.
 """
 
@@ -35,7 +35,7 @@ def under(kernel, *options):
 
     `options` are more options of `vfio-compat run`, where that is needed.
     """
-    if kernel != "iommufd":
+    if kernel not in ("iommufd", "newest"):
         return []
     library = built("compat/preload/libvfio_compat.so")
     tool = built("tools/cli/vfio-compat")

@@ -16,9 +16,11 @@ import unittest
 
 import harness
 
+# $KNOWN is an option that the source knows.
 FAKE_TAR = """#!/bin/bash
 echo unpack >> "$JOURNAL"
 cd "$4" && mkdir -p scripts/kconfig && cp "$MERGE_CONFIG" scripts/kconfig/merge_config.sh
+echo "config ${KNOWN:-}" > Kconfig
 """
 
 # merge_config.sh -m -O FOLDER CONFIG FRAGMENT...; $WITHOUT is what cannot be had.
@@ -136,6 +138,30 @@ class KernelTest(unittest.TestCase):
         self.assertEqual((status, paths), (1, []))
         self.assertIn("CONFIG_9P_FS=y", errors)
         self.assertEqual(self.happened(), ["unpack"])
+
+    def newest_source(self):
+        cache = self.folder / "cache/vfio-compat/vm"
+        cache.mkdir(parents=True)
+        (cache / "linux-source-7.9-1.tar.xz").touch()
+
+    def test_the_newest_is_built_from_a_source_of_its_own(self):
+        self.newest_source()
+        status, paths, errors = self.run_kernel("newest", "iommufd")
+        self.assertEqual(status, 0, errors)
+        self.assertIn("/7.9-1/newest-", paths[0])
+        self.assertIn("/6.12.1-1/iommufd-", paths[1])
+        self.assertEqual(self.happened(), ["unpack", "build from nothing"] * 2)
+
+    def test_the_newest_may_have_lost_options(self):
+        self.newest_source()
+        self.assertEqual(self.run_kernel("newest", WITHOUT="CONFIG_9P_FS")[0], 0)
+
+    def test_the_newest_has_to_have_those_that_it_knows(self):
+        self.newest_source()
+        process = self.start("newest", WITHOUT="CONFIG_9P_FS", KNOWN="9P_FS")
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, harness.LACKING)
+        self.assertIn("CONFIG_9P_FS=y", errors)
 
     def test_nothing_is_built_where_only_what_is_there_is_asked_for(self):
         status, paths, errors = self.run_kernel("--cached", "iommufd")

@@ -26,7 +26,7 @@ class KilledTest(unittest.TestCase):
 
 
 class LiveUpdateTest(unittest.TestCase):
-    def check(self, kernel):
+    def check(self, kernel, charged):
         output = harness.run_job(
             kernel,
             "live_update_job.sh",
@@ -36,13 +36,16 @@ class LiveUpdateTest(unittest.TestCase):
         )
         print(output)
         self.assertRegex(output, r"before: [1-9]\d+ commands, 0 failures\n")
-        self.assertIn("after: 0 failures\nunmapped: refused\n", output)
+        self.assertIn(f"after: 0 failures\ncharged: {charged} KiB\nunmapped: refused\n", output)
 
     def test_on_legacy(self):
-        self.check("legacy")
+        self.check("legacy", 20)
 
-    def test_on_iommufd(self):
-        self.check("iommufd")
+    def test_on_iommufd_which_charges_who_mapped(self):
+        self.check("iommufd", 0)
+
+    def test_on_newest_as_on_legacy(self):
+        self.check("newest", 20)
 
 
 class ViabilityTest(unittest.TestCase):

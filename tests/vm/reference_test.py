@@ -8,35 +8,16 @@ repeats is printed, for comparison.
 """
 
 import functools
-import re
 import unittest
 
 import harness
-
-CONFORMANCE = harness.HERE.parent / "conformance"
-SCRIPTS = sorted(CONFORMANCE.glob("type1/*.vc"))
-
-
-def recorded():
-    """The recorded lines of every script by name."""
-    return {script.stem: script.with_suffix(".out").read_text().splitlines() for script in SCRIPTS}
+from recordings import SCRIPTS, recorded, with_deviations
 
 
 @functools.cache
 def answers(kernel):
     """The lines that a kernel answers by script, through the library where it has no groups."""
     return harness.play(kernel, SCRIPTS)
-
-
-def with_deviations(expected):
-    """The lines with those of deviations.txt in the place of what they deviate from."""
-    changed = {script: list(lines) for script, lines in expected.items()}
-    text = (CONFORMANCE / "deviations.txt").read_text(encoding="utf-8")
-    for script, number, line in re.findall(r"^type1/(\S+) (\d+): (.*?) +# .*$", text, re.MULTILINE):
-        label = f"{number:>4}| "
-        lines = changed[script]
-        lines[:] = [label + line if old.startswith(label) else old for old in lines]
-    return changed
 
 
 def agreeing(lines, expected):

@@ -20,8 +20,10 @@ JOB = """
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("program", type=pathlib.Path, help="copies")
-    program = str(parser.parse_args().program.resolve())
-    result = harness.guest("iommufd", "bash", "-c", JOB, program, options=("--e1000e",) * 2)
+    parser.add_argument("--kernel", default="iommufd", help="iommufd or newest")
+    arguments = parser.parse_args()
+    program = str(arguments.program.resolve())
+    result = harness.guest(arguments.kernel, "bash", "-c", JOB, program, options=("--e1000e",) * 2)
     if result.returncode:
         sys.exit(f"status {result.returncode}\n{result.stdout}{result.stderr}")
     print("| mapped | memory | MAP s | COPY s | ratio | half of the ratios |")

@@ -156,7 +156,7 @@ class FetchTest(unittest.TestCase):
     def test_a_machine_without_apt_is_told_apart(self):
         empty = self.folder / "empty"
         empty.mkdir()
-        for tool in ("bash", "cut", "mkdir", "flock", "sha256sum", "sort", "tail"):
+        for tool in ("bash", "cut", "dirname", "flock", "mkdir", "sha256sum", "sort", "tail"):
             (empty / tool).symlink_to(shutil.which(tool))
         status, _, errors = self.fetch(PATH=str(empty))
         self.assertEqual(status, harness.LACKING)
