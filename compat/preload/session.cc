@@ -143,6 +143,7 @@ int OpenGroup(uint32_t group, int flags) {
 int OpenIommufd(int flags) {
   vfio::Host* host = ConfiguredHost();
   if (host == nullptr) return NoHost();
+  ContinueSession();
   return OpenAnswer("an iommufd", host->OpenIommufd((flags & O_CLOEXEC) != 0));
 }
 

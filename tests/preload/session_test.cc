@@ -129,9 +129,12 @@ TEST_F(SessionTest, AProgramThatClosesAllDescriptorsKeepsItsSession) {
   EXPECT_EQ(subject.End(), 0);
 }
 
-TEST_F(SessionTest, AForkedChildHasASessionFromItsNextCallOn) {
+class ForkTest : public SessionTest, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Calls, ForkTest, testing::Values("fork", "fork for iommufd"));
+
+TEST_P(ForkTest, AForkedChildHasASessionFromItsNextCallOn) {
   daemon_.Start();
-  Running subject("fork", image_.path(), daemon_.path());
+  Running subject(GetParam(), image_.path(), daemon_.path());
   FakeSession session = daemon_.Greet(hello_);
   const Hello parent = hello_;
   ASSERT_EQ(subject.Line(), "forked");

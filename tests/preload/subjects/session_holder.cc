@@ -29,11 +29,15 @@ void* WaitALittle(void* /*nothing*/) {
   return nullptr;
 }
 
-// Opens a container before and after the fork, in both processes.
-int Fork(int container) {
+// Has a child that uses the container, or iommufd.
+int Fork(int container, bool uses_iommufd) {
   const pid_t child = fork();
   if (child == 0) {
-    ioctl(container, VFIO_GET_API_VERSION);
+    if (uses_iommufd) {
+      (void)open("/dev/iommu", O_RDWR);
+    } else {
+      ioctl(container, VFIO_GET_API_VERSION);
+    }
     WaitForEndOfInput();
     return 0;
   }
@@ -58,7 +62,8 @@ int main(int /*count*/, char** arguments) {
     pthread_create(&thread, nullptr, WaitALittle, nullptr);
     pthread_exit(nullptr);
   }
-  if (std::strcmp(task, "fork") == 0) return Fork(container);
+  if (std::strcmp(task, "fork") == 0) return Fork(container, false);
+  if (std::strcmp(task, "fork for iommufd") == 0) return Fork(container, true);
   if (std::strcmp(task, "close all") == 0) {
     closefrom(3);
     for (int fd = 3; fd < 5000; ++fd) close(fd);
