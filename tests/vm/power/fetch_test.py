@@ -1,48 +1,13 @@
 #!/usr/bin/env python3
-"""Where tests/vm/power/fetch looks, what it keeps, and what is left where it fails.
-
-Nothing is fetched: `apt-get`, `apt-cache` and `dpkg-deb` are scripts, and a journal says what they
-were asked for.
-"""
+"""Where tests/vm/power/fetch looks, what it keeps, and what is left where it fails."""
 
 import os
-import pathlib
 import shutil
 import subprocess
-import tempfile
-import unittest
 
 import power
 from power import harness
-
-# $SUITES are those that the archive has.
-FAKE_APT_GET = """#!/bin/bash
-case "$*" in
-  *indextargets*) printf '%s\\n' 'Other|main|http://other/' 'Debian|main|http://debian/' \
-    'Debian|contrib|http://debian/' ;;
-  *update*)
-    sources=$(sed -n 's/^deb //p' "$XDG_CACHE_HOME/vfio-compat/vm/power-apt/sources.list")
-    echo "update ${sources//$'\\n'/, }" >> "$JOURNAL"
-    while read -r archive suite _; do
-      [[ $archive == http://debian/ && " $SUITES " == *" $suite "* ]] || exit 100
-    done <<< "$sources" ;;
-  *download*)
-    echo download >> "$JOURNAL"
-    eval "${WHILE_FETCHING:-}"
-    touch linux-image-6.12.9-powerpc64le_1.deb busybox-static_1.deb ;;
-esac
-"""
-
-FAKE_APT_CACHE = """#!/bin/bash
-case "$*" in
-  *search*) echo "${FOUND-linux-image-6.12.9-powerpc64le - Linux}" ;;
-  *show*) echo "Version: ${VERSION:-6.12.9-1}" ;;
-esac
-"""
-
-FAKE_DPKG_DEB = """#!/bin/bash
-cd "$PACKAGE" && tar -c .
-"""
+from fake_archive import ArchiveTest
 
 MODULES = [
     *("nvme-auth.ko", "nvme-core.ko", "nvme.ko"),
@@ -50,22 +15,18 @@ MODULES = [
 ]
 
 
-class FetchTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.journal = self.folder / "journal"
-        self.cache = self.folder / "cache/vfio-compat/vm"
-        self.program("apt-get", FAKE_APT_GET)
-        self.program("apt-cache", FAKE_APT_CACHE)
-        self.program("dpkg-deb", FAKE_DPKG_DEB)
-        self.package()
+class FetchTest(ArchiveTest):
+    command = power.HERE / "fetch"
+    archive = {
+        "SUITES": "bookworm bookworm-backports trixie",
+        "FOUND": "linux-image-6.12.9-powerpc64le - Linux",
+        "VERSION": "6.12.9-1",
+        "FILES": "linux-image-6.12.9-powerpc64le_1.deb busybox-static_1.deb",
+    }
 
-    def program(self, name, text):
-        path = self.folder / name
-        path.write_text(text)
-        path.chmod(0o755)
+    def setUp(self):
+        super().setUp()
+        self.package()
 
     def package(self):
         """What both packages unpack to."""
@@ -76,28 +37,6 @@ class FetchTest(unittest.TestCase):
             if path.suffix == ".xz":
                 path.with_suffix("").write_text(name)
                 subprocess.run(["xz", "-f", path.with_suffix("")], check=True)
-
-    def fetch(self, *arguments, **environment):
-        """Returns the status, what was printed, and the messages."""
-        result = subprocess.run(
-            [power.HERE / "fetch", *arguments],
-            env={
-                **os.environ,
-                "PATH": f"{self.folder}:{os.environ['PATH']}",
-                "XDG_CACHE_HOME": str(self.folder / "cache"),
-                "JOURNAL": str(self.journal),
-                "PACKAGE": str(self.folder / "package"),
-                "SUITES": "bookworm bookworm-backports trixie",
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return result.returncode, result.stdout.strip(), result.stderr
-
-    def happened(self):
-        return self.journal.read_text().splitlines() if self.journal.exists() else []
 
     def assert_is_of(self, version, folder):
         """That `folder` is the one of this version."""
