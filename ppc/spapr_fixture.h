@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "compat/abi/vfio_container.h"
 #include "compat/abi/vfio_numbers.h"
@@ -23,7 +24,10 @@ inline constexpr uint32_t kBoth = compat::abi::kDmaMapFlagRead | compat::abi::kD
 // Each function is one ioctl(): a value, or a negated errno.
 class SpaprFixture : public testing::Test {
  protected:
-  explicit SpaprFixture(const compat::vfio::Personality& personality) : host_(personality) {
+  // `more`: devices beside the host's drives.
+  explicit SpaprFixture(const compat::vfio::Personality& personality,
+                        const std::vector<compat::settings::DeviceSettings>& more = {})
+      : host_(personality, more) {
     memory_ = Allocate();
   }
   ~SpaprFixture() override { munmap(reinterpret_cast<void*>(memory_), kMemorySize); }

@@ -54,6 +54,28 @@ class MovedSpaprTest : public SpaprTest {
   MovedSpaprTest() : SpaprTest(kMoved) {}
 };
 
+// A host of which one more group, kFarGroup, is behind an IOMMU that reaches no window above 512
+// GiB, while those of the others reach everywhere.
+class MixedSpaprTest : public SpaprFixture {
+ protected:
+  static constexpr uint32_t kFarGroup = TestHost::kEngineGroup;
+
+  MixedSpaprTest() : SpaprFixture(kPowerNv, {Engine()}) {
+    container_ = host_.ContainerOfType(abi::kSpaprTceV2Iommu, group_);
+    far_group_ = host_.OpenGroup(kFarGroup);
+  }
+
+  static compat::settings::DeviceSettings Engine() {
+    compat::settings::DeviceSettings engine = TestHost::Engines().front();
+    engine.iommu = compat::settings::Iommu::kX86;
+    return engine;
+  }
+
+  int container_;
+  int group_;
+  int far_group_;
+};
+
 // Runs `body` in a forked child of the host's process, which holds what its parent holds. Its
 // result.
 template <typename Body>
@@ -188,6 +210,23 @@ TEST_F(SpaprTest, SeveralGroupsShareTheWindowsOfVersion2) {
   EXPECT_EQ(start_, kSecondWindow);
   host_.Close(group);
   EXPECT_EQ(Reach(container_, 0), memory_);
+}
+
+TEST_F(MixedSpaprTest, GroupThatDoesNotReachWhatIsMappedIsNotLetIn) {
+  ASSERT_EQ(Register(container_, memory_, kMemorySize), 0);
+  ASSERT_EQ(Map(container_, memory_, 0, kPage), 0);
+  ASSERT_EQ(Create(container_, 16, kGiB), 0);
+  ASSERT_EQ(start_, kSecondWindow);
+  ASSERT_EQ(Map(container_, memory_ + (1 << 16), kSecondWindow, 1 << 16), 0);
+  EXPECT_EQ(SetContainer(far_group_, container_), -EINVAL);
+  EXPECT_EQ(Reach(container_, 0), memory_);
+  EXPECT_EQ(Reach(container_, kSecondWindow), memory_ + (1 << 16));
+
+  ASSERT_EQ(Remove(container_, kSecondWindow), 0);
+  EXPECT_EQ(SetContainer(far_group_, container_), 0);
+  EXPECT_EQ(Reach(container_, 0), memory_);
+  EXPECT_EQ(Create(container_, 16, kGiB), 0);
+  EXPECT_LT(start_, kSecondWindow) << "where both reach";
 }
 
 TEST_F(SpaprTest, ContainerThatLosesItsLastGroupGivesAllMemoryBack) {
