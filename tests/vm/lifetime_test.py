@@ -26,11 +26,11 @@ class KilledTest(unittest.TestCase):
 
 
 class LiveUpdateTest(unittest.TestCase):
-    def check(self, kernel, charged):
+    def check(self, kernel, charged, calls="legacy"):
+        before = harness.under(kernel) if calls == "legacy" else []
         output = harness.run_job(
-            kernel,
-            "live_update_job.sh",
-            *harness.under(kernel),
+            *(kernel, "live_update_job.sh", calls),
+            *before,
             LIVE_UPDATE,
             options=("--nvme", "64M"),
         )
@@ -46,6 +46,9 @@ class LiveUpdateTest(unittest.TestCase):
 
     def test_on_newest_as_on_legacy(self):
         self.check("newest", 20)
+
+    def test_on_newest_by_iommufds_calls_which_charge_the_user(self):
+        self.check("newest", 0, "native")
 
 
 class ViabilityTest(unittest.TestCase):
