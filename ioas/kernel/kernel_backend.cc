@@ -70,7 +70,9 @@ Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
 
 Status KernelBackend::MapByFile(FileMemorySource* source, IoasHandle space,
                                 const Mapping& mapping) {
-  if (source == nullptr) return Error{ENOENT, "no file is known"};
+  if (source == nullptr || !maps_files_.load(std::memory_order_relaxed)) {
+    return Error{ENOENT, "no file is known"};
+  }
   const uint64_t size = LengthOf(mapping.first, mapping.last);
   const Result<FileMemory> memory = source->Find(mapping.user_address, size);
   if (!memory.ok()) return memory.error();
@@ -78,6 +80,7 @@ Status KernelBackend::MapByFile(FileMemorySource* source, IoasHandle space,
                             .MapFile({space.ioas, mapping.first}, memory->fd, memory->offset, size,
                                      mapping.flags & (kAccessRead | kAccessWrite));
   (*calls_)(SYS_close, memory->fd);
+  if (mapped.error().code == ENOTTY) maps_files_.store(false, std::memory_order_relaxed);
   return mapped;
 }
 

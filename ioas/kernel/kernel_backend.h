@@ -2,6 +2,7 @@
 #ifndef IOAS_KERNEL_KERNEL_BACKEND_H_
 #define IOAS_KERNEL_KERNEL_BACKEND_H_
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -89,6 +90,7 @@ class KernelBackend final : public Backend {
 
   SystemCalls* calls_;
   FileMemorySources files_;
+  std::atomic<bool> maps_files_{true};  // until the kernel has said that it has no such call
 };
 
 }  // namespace ioas::kernel

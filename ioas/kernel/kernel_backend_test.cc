@@ -54,9 +54,12 @@ TEST_F(KernelBackendTest, MapsTheWholeMappingWithItsAccessAlone) {
 class OneFile final : public FileMemorySource {
  public:
   Result<FileMemory> Find(uint64_t user_address, uint64_t size) override {
+    ++asked;
     if (user_address != kMapping.user_address || size != 0x2000) return Error{ENOENT, "other"};
     return FileMemory{.fd = 77, .offset = 0x3000};
   }
+
+  int asked = 0;  // how often
 };
 
 TEST_F(KernelBackendTest, MemoryThatCannotBePinnedIsMappedByItsFile) {
@@ -106,6 +109,9 @@ TEST_F(KernelBackendTest, WhatMayChangeItsProcessIsMappedByItsFile) {
   calls_.OnIoctl<iommu::IoasMapFile>(iommu::kIoasMapFile,
                                      [](iommu::IoasMapFile&) { return -ENOTTY; });
   EXPECT_EQ(backend.Map(movable, kMapping).error().code, ENOMEM) << "as memory like any other";
+  const int asked = file.asked;
+  EXPECT_EQ(backend.Map(movable, kMapping).error().code, ENOMEM);
+  EXPECT_EQ(file.asked, asked) << "looking for the file would be for nothing";
 }
 
 TEST_F(KernelBackendTest, ProcessChangesIfItMay) {
