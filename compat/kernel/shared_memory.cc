@@ -1,13 +1,11 @@
 #include "compat/kernel/shared_memory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstddef>
-#include <cstring>
+#include <optional>
 
+#include "compat/sysfs/files.h"
 #include "ioas/soft/file_search.h"
 
 namespace compat::kernel {
@@ -35,22 +33,16 @@ long DuplicateOf(SystemCalls& calls, int fd, const FileIdentity& file) {
   return -ENOENT;
 }
 
-// A duplicate of one of the descriptors in `listed`, which is /proc/self/fd, or a negative errno.
-long FindDescriptor(SystemCalls& calls, int listed, const FileIdentity& file) {
-  alignas(dirent64) char entries[2048];
-  while (true) {
-    const long size = calls(SYS_getdents64, listed, entries, sizeof(entries));
-    if (size <= 0) return -ENOENT;
-    for (long at = 0; at < size;) {
-      const auto* const entry = reinterpret_cast<const dirent64*>(entries + at);
-      at += entry->d_reclen;
-      int fd = -1;
-      const char* const name = static_cast<const char*>(entry->d_name);
-      std::from_chars(name, name + std::strlen(name), fd);
-      const long duplicate = fd < 0 ? -ENOENT : DuplicateOf(calls, fd, file);
-      if (duplicate != -ENOENT) return duplicate;
-    }
+// A duplicate of one of this process's descriptors, or a negative errno.
+long FindDescriptor(SystemCalls& calls, const FileIdentity& file) {
+  sysfs::Directory descriptors(sysfs::Path("/proc/self/fd"));
+  while (const char* const name = descriptors.Next()) {
+    const std::optional<uint32_t> fd = sysfs::ParseNumber(name);
+    if (!fd) continue;
+    const long duplicate = DuplicateOf(calls, static_cast<int>(*fd), file);
+    if (duplicate != -ENOENT) return duplicate;
   }
+  return -ENOENT;
 }
 
 }  // namespace
@@ -58,11 +50,7 @@ long FindDescriptor(SystemCalls& calls, int listed, const FileIdentity& file) {
 ioas::Result<FileMemory> SharedMemory::Find(uint64_t user_address, uint64_t size) {
   const auto piece = ioas::soft::FileBehind(user_address, size);
   if (!piece) return kUnknown;
-  const long listed =
-      calls_(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-  if (listed < 0) return kUnknown;
-  const long fd = FindDescriptor(calls_, static_cast<int>(listed), piece->identity);
-  calls_(SYS_close, listed);
+  const long fd = FindDescriptor(calls_, piece->identity);
   if (fd < 0) return kUnknown;
   return FileMemory{.fd = static_cast<int>(fd), .offset = piece->offset};
 }
