@@ -262,10 +262,7 @@ TEST_F(EventsTest, AnOpenQueueKeepsTheContextAndTheLastCloseFreesAll) {
   host_.Close(iommufd_);
   const size_t before = BytesInUse();
   iommufd_ = host_.OpenIommufd();
-  ioas_ = NewIoas();
-  cdev_ = host_.OpenCdev(0);
-  ASSERT_EQ(Bind(cdev_, device_), 0);
-  ASSERT_EQ(NewHwpt(device_, ioas_, iommufd::kHwptAllocNestParent, parent_), 0);
+  BeginParent();
   uint32_t id = 0;
   uint32_t viommu = 0;
   int faults = -1;

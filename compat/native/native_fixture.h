@@ -112,7 +112,10 @@ class NativeFixture : public testing::Test {
 // With memory mapped, and a device for which there is a page table that others may lie on.
 class ParentFixture : public NativeFixture {
  protected:
-  ParentFixture() {
+  ParentFixture() { BeginParent(); }
+
+  // In the context iommufd_, which has nothing yet.
+  void BeginParent() {
     ioas_ = NewIoas();
     EXPECT_EQ(Map(ioas_, 0, 16 * kPage), 0);
     cdev_ = host_.OpenCdev(0);

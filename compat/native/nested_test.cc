@@ -156,10 +156,7 @@ TEST_F(NestedTest, TheLastUserFreesEverything) {
   host_.Close(iommufd_);
   const size_t before = BytesInUse();
   iommufd_ = host_.OpenIommufd();
-  ioas_ = NewIoas();
-  cdev_ = host_.OpenCdev(0);
-  ASSERT_EQ(Bind(cdev_, device_), 0);
-  ASSERT_EQ(NewHwpt(device_, ioas_, iommufd::kHwptAllocNestParent, parent_), 0);
+  BeginParent();
   uint32_t nested = 0;
   ASSERT_EQ(NewFirstStage(nested), 0);
   ASSERT_EQ(Attach(cdev_, nested), 0);
