@@ -2,23 +2,11 @@
 # Packages of other releases of Debian, and for other processors, than this machine's: to be sourced.
 #
 # They come from the mirror that this machine's apt uses, by an apt state of their own, so that the
-# machine gains no release and no architecture. Whoever sources this sets $name, which messages begin
-# with, $state, the folder of that state, and $architecture. Functions that fail say why in $state/log.
+# machine gains no release and no architecture. Whoever sources this sets $program (messages.sh), $state,
+# the folder of that state, and $architecture. Functions that fail say why in $state/log.
 
-say() {
-  printf '[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2
-}
-
-die() {
-  printf '%s: %s\n' "$name" "$*" >&2
-  exit 1
-}
-
-# Ends with the status that stands for a machine that cannot do this.
-lacks() {
-  printf '%s: %s\n' "$name" "$*" >&2
-  exit 77
-}
+# shellcheck source=tests/vm/messages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/messages.sh"
 
 # require_tools TOOL...
 require_tools() {
@@ -30,9 +18,9 @@ require_tools() {
 
 # A program of apt's with all that it keeps below $state: own_apt PROGRAM ARGUMENT...
 own_apt() {
-  local program=$1
+  local tool=$1
   shift
-  nice -n 19 "$program" -o APT::Architecture="$architecture" \
+  nice -n 19 "$tool" -o APT::Architecture="$architecture" \
     -o APT::Architectures="$architecture" -o Dir::State="$state" \
     -o Dir::State::status=/dev/null -o Dir::Cache="$state/cache" \
     -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
