@@ -17,6 +17,14 @@ struct Error {
   const char* reason;  // a string literal, in a form that fits behind "refused: "
 };
 
+namespace internal {
+
+// Whether a T is no more than a register holds.
+template <typename T>
+inline constexpr bool kIsWord = std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(const char*);
+
+}  // namespace internal
+
 // A value of type T, or an Error. T must be default constructible (all of them are plain values).
 template <typename T>
 class [[nodiscard]] Result {
@@ -36,6 +44,30 @@ class [[nodiscard]] Result {
  private:
   T value_{};
   Error error_{0, nullptr};
+};
+
+// The same where that takes two registers: functions return it in these.
+template <typename T>
+requires internal::kIsWord<T>
+class [[nodiscard]] Result<T> {
+ public:
+  Result(T value) : value_(value), code_(0) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : reason_(error.reason), code_(error.code) {}  // NOLINT(google-explicit-constructor)
+
+  bool ok() const { return code_ == 0; }
+  Error error() const { return {static_cast<int>(code_), ok() ? nullptr : reason_}; }
+  T& operator*() { return value_; }
+  const T& operator*() const { return value_; }
+  T* operator->() { return &value_; }
+  const T* operator->() const { return &value_; }
+
+ private:
+  union {
+    T value_;
+    const char* reason_;
+  };
+  long code_;  // as wide as a register, so that no part of one is to be kept
 };
 
 // Success, or an Error.
@@ -58,11 +90,11 @@ using Status = Result<void>;
 
 // Returns the error of `expression` (a Status or a Result) from the enclosing function, if it has
 // one.
-#define IOAS_RETURN_IF_ERROR(expression)                        \
-  do {                                                          \
-    if (auto ioas_status_ = (expression); !ioas_status_.ok()) { \
-      return ioas_status_.error();                              \
-    }                                                           \
+#define IOAS_RETURN_IF_ERROR(expression)                                     \
+  do {                                                                       \
+    if (auto ioas_status_ = (expression); !ioas_status_.ok()) [[unlikely]] { \
+      return ioas_status_.error();                                           \
+    }                                                                        \
   } while (false)
 
 #endif  // IOAS_BASE_RESULT_H_

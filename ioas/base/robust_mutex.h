@@ -85,7 +85,7 @@ class [[nodiscard]] RobustLock {
 
  private:
   RobustMutex& mutex_;
-  SignalMask saved_signals_;
+  SignalMask saved_signals_ = 0;
   bool blocks_signals_;  // this lock does, being the thread's first
   bool owner_died_;
 };
