@@ -15,55 +15,17 @@
 namespace ioas {
 namespace {
 
-// A node with fewer entries than this is filled up from a neighbour or merged with it. They merge
-// only if some room is left then, so that the next insertion does not split them again.
-template <typename Node>
-constexpr size_t kFewestEntries = Node::kCapacity / 2;
+using Change = internal::MappingIndexChange;
+
+// Nodes merge only if some room is left then, so that the next insertion does not split them again.
 template <typename Node>
 constexpr size_t kMostMerged = Node::kCapacity - Node::kCapacity / 8;
-
-// Marks the index as being changed. The mark of a process that dies meanwhile stays for good.
-class Change {
- public:
-  explicit Change(MappingIndexState* state) : state_(state) {
-    ++state_->changing;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
-  ~Change() {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    --state_->changing;
-  }
-  Change(const Change&) = delete;
-  Change& operator=(const Change&) = delete;
-
- private:
-  MappingIndexState* state_;
-};
-
-Mapping MappingAt(const MappingLeaf& leaf, size_t position) {
-  const MappingRecord& record = leaf.value[position];
-  return {.first = leaf.key[position],
-          .last = record.last,
-          .user_address = record.user_address,
-          .owner = record.owner,
-          .flags = record.flags,
-          .extra = record.extra};
-}
-
-void InsertAt(MappingLeaf* leaf, size_t position, const Mapping& mapping) {
-  leaf->InsertAt(position, mapping.first,
-                 {.last = mapping.last,
-                  .user_address = mapping.user_address,
-                  .owner = mapping.owner,
-                  .flags = mapping.flags,
-                  .extra = mapping.extra});
-}
 
 // The place of the mapping that covers `iova`, or kNowhere.
 constexpr size_t kNowhere = SIZE_MAX;
 size_t PlaceContaining(const MappingLeaf& leaf, uint64_t iova) {
   const size_t count = leaf.CountUpTo(iova);
-  return count > 0 && leaf.value[count - 1].last >= iova ? count - 1 : kNowhere;
+  return count > 0 && leaf.record(count - 1).last >= iova ? count - 1 : kNowhere;
 }
 
 // Gives two neighbours the same number of entries.
@@ -117,22 +79,43 @@ inline const MappingLeaf* MappingIndex::Descend(uint64_t iova) const {
   return leaf;
 }
 
-[[gnu::always_inline]] inline MappingLeaf* MappingIndex::Descend(uint64_t iova, Path& path) const {
-  path.branches = state_->height - 1;
-  path.last = UINT64_MAX;
+// The same, for Find.
+MappingLeaf* MappingIndex::DescendAndRemember(uint64_t iova) const {
+  IovaRange part = {0, UINT64_MAX};
   uint32_t unit = state_->root;
-  for (size_t level = 0; level < path.branches; ++level) {
-    MappingBranch* branch = NodeAt<MappingBranch>(unit);
-    if (level + 1 == path.branches) branch->PrefetchKeys();
+  for (uint32_t level = state_->height; level > 1; --level) {
+    const MappingBranch* branch = NodeAt<MappingBranch>(unit);
+    if (level == 2) branch->PrefetchKeys();
     const size_t position = branch->CountUpTo(iova) - 1;
-    path.branch[level] = branch;
-    path.position[level] = position;
-    if (position + 1 < branch->count()) path.last = branch->key[position + 1] - 1;
+    part.first = branch->key[position];
+    if (position + 1 < branch->count()) part.last = branch->key[position + 1] - 1;
     unit = branch->value[position];
   }
   MappingLeaf* leaf = NodeAt<MappingLeaf>(unit);
   leaf->Prefetch();
+  // A process may die anywhere in here.
+  state_->recent_leaf = 0;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  state_->recent_first = part.first;
+  state_->recent_last = part.last;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  state_->recent_leaf = unit;
   return leaf;
+}
+
+// The way to the leaf that is responsible for `iova`. There must be nodes.
+MappingIndex::Path MappingIndex::PathTo(uint64_t iova) const {
+  Path path;
+  path.branches = state_->height - 1;
+  uint32_t unit = state_->root;
+  for (size_t level = 0; level < path.branches; ++level) {
+    MappingBranch* branch = NodeAt<MappingBranch>(unit);
+    const size_t position = branch->CountUpTo(iova) - 1;
+    path.branch[level] = branch;
+    path.position[level] = position;
+    unit = branch->value[position];
+  }
+  return path;
 }
 
 // The leaf behind the one that `path` leads to, or nullptr.
@@ -153,26 +136,10 @@ std::optional<Mapping> MappingIndex::FindContaining(uint64_t iova) const {
   return MappingAt(*leaf, position);
 }
 
-MappingIndex::Place MappingIndex::Find(uint64_t iova) const {
-  Place place;
-  place.iova_ = iova;
-  place.leaf_ = nullptr;
-  if (state_->height == 0) return place;
-  place.leaf_ = Descend(iova, place.path_);
-  place.position_ = place.leaf_->CountUpTo(iova);
-  return place;
-}
-
-std::optional<Mapping> MappingIndex::At(const Place& place) {
-  if (!place.IsCovered()) return std::nullopt;
-  return MappingAt(*place.leaf_, place.position_ - 1);
-}
-
-bool MappingIndex::IsFree(const Place& place, uint64_t last) const {
-  if (place.leaf_ == nullptr) return true;
-  if (place.IsCovered()) return false;
-  if (place.position_ < place.leaf_->count()) return place.leaf_->key[place.position_] > last;
-  return last <= place.path_.last || NextLeaf(place.path_)->lower_bound() > last;
+// Whether the next leaf's part, which a range up to `last` reaches, begins with nothing that is in
+// its way.
+bool MappingIndex::IsFreeBeyondLeaf(const Place& place, uint64_t last) const {
+  return NextLeaf(PathTo(place.iova_))->lower_bound() > last;
 }
 
 std::optional<Mapping> MappingIndex::FindFirstOverlapping(uint64_t first, uint64_t last) const {
@@ -188,15 +155,14 @@ std::optional<Mapping> MappingIndex::Next(uint64_t first) const { return FirstAb
 std::optional<Mapping> MappingIndex::FirstAbove(const Place& place) const {
   if (place.leaf_ == nullptr) return std::nullopt;
   if (place.position_ < place.leaf_->count()) return MappingAt(*place.leaf_, place.position_);
-  const MappingLeaf* next = NextLeaf(place.path_);
+  const MappingLeaf* next = NextLeaf(PathTo(place.iova_));
   if (next == nullptr) return std::nullopt;
   return MappingAt(*next, 0);
 }
 
 void MappingIndex::StorePayload(uint64_t first, const Mapping& mapping) {
-  Path path;
-  MappingLeaf* leaf = Descend(first, path);
-  MappingRecord& record = leaf->value[PlaceContaining(*leaf, first)];
+  const Place place = Find(first);
+  MappingRecord& record = place.leaf_->record(place.position_ - 1);
   record.user_address = mapping.user_address;
   record.owner = mapping.owner;
   record.flags = mapping.flags;
@@ -210,12 +176,14 @@ Status MappingIndex::Insert(const Mapping& mapping) {
   return InsertAt(place, mapping);
 }
 
-Status MappingIndex::InsertAt(const Place& place, const Mapping& mapping) {
+// InsertAt where there is no leaf, where it has no room, or where the mapping ends behind its part.
+Status MappingIndex::InsertBeyondLeaf(const Place& place, const Mapping& mapping) {
   if (place.leaf_ == nullptr) return InsertFirst(mapping);
-  if (mapping.last > place.path_.last) RaiseBound(place.path_);
-  if (place.leaf_->full()) return InsertIntoFull(mapping, place.path_, place.leaf_);
+  ForgetRecent();
+  if (mapping.last > place.last_) RaiseBound(PathTo(place.iova_));
+  if (place.leaf_->full()) return InsertIntoFull(mapping, place.leaf_);
   const Change change(state_);
-  ioas::InsertAt(place.leaf_, place.position_, mapping);
+  InsertInto(place.leaf_, place.position_, mapping);
   ++state_->size;
   return {};
 }
@@ -241,7 +209,7 @@ Status MappingIndex::InsertFirst(const Mapping& mapping) {
   if (!made.ok()) return made.error();
   MappingLeaf* leaf = arena_.Get(*made);
   leaf->Initialize();
-  ioas::InsertAt(leaf, 0, mapping);
+  InsertInto(leaf, 0, mapping);
   const Change change(state_);
   state_->root = made->unit;
   state_->height = 1;
@@ -249,7 +217,8 @@ Status MappingIndex::InsertFirst(const Mapping& mapping) {
   return {};
 }
 
-Status MappingIndex::InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf) {
+Status MappingIndex::InsertIntoFull(const Mapping& mapping, MappingLeaf* leaf) {
+  const Path path = PathTo(mapping.first);
   if (ShareWithNeighbour(path)) return Insert(mapping);
   NewNodes nodes;
   IOAS_RETURN_IF_ERROR(AllocateForSplit(path, nodes));
@@ -258,7 +227,7 @@ Status MappingIndex::InsertIntoFull(const Mapping& mapping, const Path& path, Ma
   Split(leaf, fresh);
   const uint64_t bound = fresh->lower_bound();
   MappingLeaf* target = mapping.first < bound ? leaf : fresh;
-  ioas::InsertAt(target, target->CountUpTo(mapping.first), mapping);
+  InsertInto(target, target->CountUpTo(mapping.first), mapping);
   InsertIntoBranches(path, bound, nodes.leaf, nodes);
   ++state_->size;
   return {};
@@ -337,19 +306,17 @@ void MappingIndex::InsertIntoBranches(const Path& path, uint64_t key, uint32_t u
 
 bool MappingIndex::Erase(uint64_t first) {
   const Place place = Find(first);
-  if (!place.IsCovered() || place.leaf_->key[place.position_ - 1] != first) return false;
+  if (!place.IsCovered() || place.leaf_->key(place.position_ - 1) != first) return false;
   EraseAt(place);
   return true;
 }
 
-void MappingIndex::EraseAt(const Place& place) {
+void MappingIndex::RefillLeafOf(uint64_t iova) {
+  ForgetRecent();
   SpentNodes spent;
   {
     const Change change(state_);
-    place.leaf_->RemoveAt(place.position_ - 1);
-    --state_->size;
-    if (place.leaf_->count() >= kFewestEntries<MappingLeaf> || place.path_.branches == 0) return;
-    Refill(place.path_, spent);
+    Refill(PathTo(iova), spent);
   }
   spent.Free(arena_);
 }

@@ -9,6 +9,7 @@
 #ifndef IOAS_MAPPING_INDEX_H_
 #define IOAS_MAPPING_INDEX_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "ioas/base/arena.h"
 #include "ioas/base/result.h"
 #include "ioas/mapping_index_node.h"
+#include "ioas/range.h"
 
 namespace ioas {
 
@@ -39,7 +41,34 @@ struct MappingIndexState {
   uint32_t root;      // arena unit of the topmost node; 0 when there are no nodes
   uint32_t height;    // levels of nodes; 0 when there are none, 1 when the root is a leaf
   uint32_t changing;  // 1 while the nodes are being changed
+  // The leaf that was searched last, and the part of the IOVA space that it is responsible for: the
+  // next search may begin there. 0: none.
+  uint32_t recent_leaf;
+  uint64_t recent_first;
+  uint64_t recent_last;
 };
+
+namespace internal {
+
+// Marks the index as being changed. The mark of a process that dies meanwhile stays for good.
+class MappingIndexChange {
+ public:
+  explicit MappingIndexChange(MappingIndexState* state) : state_(state) {
+    ++state_->changing;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ~MappingIndexChange() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    --state_->changing;
+  }
+  MappingIndexChange(const MappingIndexChange&) = delete;
+  MappingIndexChange& operator=(const MappingIndexChange&) = delete;
+
+ private:
+  MappingIndexState* state_;
+};
+
+}  // namespace internal
 
 class MappingIndex {
  public:
@@ -101,7 +130,6 @@ class MappingIndex {
     size_t branches;  // how many there are; the root comes first
     MappingBranch* branch[kMaxMappingHeight];
     size_t position[kMaxMappingHeight];  // of the child that the way goes on to
-    uint64_t last;                       // of the leaf's part of the IOVA space
   };
   struct NewNodes;
   struct SpentNodes;
@@ -112,25 +140,38 @@ class MappingIndex {
   }
 
   const MappingLeaf* Descend(uint64_t iova) const;
-  MappingLeaf* Descend(uint64_t iova, Path& path) const;
+  MappingLeaf* DescendAndRemember(uint64_t iova) const;
+  // Which nodes are responsible for what is about to change.
+  void ForgetRecent() { state_->recent_leaf = 0; }
+  Path PathTo(uint64_t iova) const;
   MappingLeaf* NextLeaf(const Path& path) const;
+  bool IsFreeBeyondLeaf(const Place& place, uint64_t last) const;
   std::optional<Mapping> FirstAbove(const Place& place) const;
   void StorePayload(uint64_t first, const Mapping& mapping);
+  static Mapping MappingAt(const MappingLeaf& leaf, size_t position);
+  static void InsertInto(MappingLeaf* leaf, size_t position, const Mapping& mapping);
 
   void RaiseBound(const Path& path);
+  Status InsertBeyondLeaf(const Place& place, const Mapping& mapping);
   Status InsertFirst(const Mapping& mapping);
-  Status InsertIntoFull(const Mapping& mapping, const Path& path, MappingLeaf* leaf);
+  Status InsertIntoFull(const Mapping& mapping, MappingLeaf* leaf);
   bool ShareWithNeighbour(const Path& path);
   Status AllocateForSplit(const Path& path, NewNodes& nodes);
   void InsertIntoBranches(const Path& path, uint64_t key, uint32_t unit, NewNodes& nodes);
 
+  // A node with fewer entries than this is filled up from a neighbour or merged with it.
+  template <typename Node>
+  static constexpr size_t kFewestEntries = Node::kCapacity / 2;
+
+  void RefillLeafOf(uint64_t iova);
   void Refill(const Path& path, SpentNodes& spent);
   template <typename Node>
   bool RefillChild(MappingBranch* parent, size_t position, SpentNodes& spent);
 
   void FreeBelow(uint32_t unit, uint32_t height);
-  bool ValidateBelow(uint32_t unit, uint32_t height, uint64_t first, uint64_t last,
-                     size_t& mappings) const;
+  struct Validation;
+  bool ValidateBelow(uint32_t unit, uint32_t height, const IovaRange& part,
+                     Validation& validation) const;
 
   Arena arena_;
   MappingIndexState* state_;
@@ -142,14 +183,84 @@ class MappingIndex::Place {
 
   // Whether a mapping covers the IOVA: the one before `position`.
   bool IsCovered() const {
-    return leaf_ != nullptr && position_ > 0 && leaf_->value[position_ - 1].last >= iova_;
+    return leaf_ != nullptr && position_ > 0 && leaf_->record(position_ - 1).last >= iova_;
   }
 
   uint64_t iova_;
   MappingLeaf* leaf_;  // null in an index without nodes
   size_t position_;    // in the leaf, of the first mapping that begins above the IOVA
-  Path path_;          // to the leaf
+  uint64_t last_;      // of the leaf's part of the IOVA space
 };
+
+// What every MAP and UNMAP does is inline.
+
+inline Mapping MappingIndex::MappingAt(const MappingLeaf& leaf, size_t position) {
+  const MappingRecord& record = leaf.record(position);
+  return {.first = leaf.key(position),
+          .last = record.last,
+          .user_address = record.user_address,
+          .owner = record.owner,
+          .flags = record.flags,
+          .extra = record.extra};
+}
+
+inline void MappingIndex::InsertInto(MappingLeaf* leaf, size_t position, const Mapping& mapping) {
+  leaf->InsertAt(position, mapping.first,
+                 {.last = mapping.last,
+                  .user_address = mapping.user_address,
+                  .owner = mapping.owner,
+                  .flags = mapping.flags,
+                  .extra = mapping.extra});
+}
+
+inline MappingIndex::Place MappingIndex::Find(uint64_t iova) const {
+  Place place;
+  place.iova_ = iova;
+  place.leaf_ = nullptr;
+  const bool is_recent =
+      state_->recent_leaf != 0 && iova >= state_->recent_first && iova <= state_->recent_last;
+  if (is_recent) [[likely]] {
+    place.leaf_ = NodeAt<MappingLeaf>(state_->recent_leaf);
+  } else {
+    if (state_->height == 0) return place;
+    place.leaf_ = DescendAndRemember(iova);
+  }
+  place.last_ = state_->recent_last;
+  place.position_ = place.leaf_->CountUpTo(iova);
+  return place;
+}
+
+inline std::optional<Mapping> MappingIndex::At(const Place& place) {
+  if (!place.IsCovered()) return std::nullopt;
+  return MappingAt(*place.leaf_, place.position_ - 1);
+}
+
+inline bool MappingIndex::IsFree(const Place& place, uint64_t last) const {
+  if (place.leaf_ == nullptr) return true;
+  if (place.IsCovered()) [[unlikely]]
+    return false;
+  if (place.position_ < place.leaf_->count()) return place.leaf_->key(place.position_) > last;
+  return last <= place.last_ || IsFreeBeyondLeaf(place, last);
+}
+
+inline Status MappingIndex::InsertAt(const Place& place, const Mapping& mapping) {
+  if (place.leaf_ == nullptr || mapping.last > place.last_ || place.leaf_->full()) [[unlikely]]
+    return InsertBeyondLeaf(place, mapping);
+  const internal::MappingIndexChange change(state_);
+  InsertInto(place.leaf_, place.position_, mapping);
+  ++state_->size;
+  return {};
+}
+
+inline void MappingIndex::EraseAt(const Place& place) {
+  {
+    const internal::MappingIndexChange change(state_);
+    place.leaf_->RemoveAt(place.position_ - 1);
+    --state_->size;
+  }
+  if (place.leaf_->count() >= kFewestEntries<MappingLeaf> || state_->height == 1) return;
+  RefillLeafOf(place.iova_);
+}
 
 }  // namespace ioas
 

@@ -44,23 +44,23 @@ class MappingIndexDamageTest : public testing::Test {
 };
 
 TEST_F(MappingIndexDamageTest, KeysOutOfOrderAreNoticed) {
-  std::swap(FirstLeaf()->key[1], FirstLeaf()->key[2]);
+  std::swap(FirstLeaf()->keys[1], FirstLeaf()->keys[2]);
   EXPECT_FALSE(Index().Validate());
 }
 
 TEST_F(MappingIndexDamageTest, OverlappingMappingsAreNoticed) {
-  FirstLeaf()->value[1].last = FirstLeaf()->key[2];
+  FirstLeaf()->record(1).last = FirstLeaf()->key(2);
   EXPECT_FALSE(Index().Validate());
 }
 
 TEST_F(MappingIndexDamageTest, AMappingThatEndsBeforeItBeginsIsNoticed) {
-  FirstLeaf()->value[3].last = FirstLeaf()->key[3] - 1;
+  FirstLeaf()->record(3).last = FirstLeaf()->key(3) - 1;
   EXPECT_FALSE(Index().Validate());
 }
 
 TEST_F(MappingIndexDamageTest, AMappingInTheWrongLeafIsNoticed) {
   MappingLeaf* leaf = FirstLeaf();
-  leaf->value[leaf->used - 1].last = 2000 * kPage;
+  leaf->record(leaf->count() - 1).last = 2000 * kPage;
   EXPECT_FALSE(Index().Validate());
 }
 
@@ -71,11 +71,37 @@ TEST_F(MappingIndexDamageTest, LostMappingsAreNoticed) {
 }
 
 TEST_F(MappingIndexDamageTest, ImpossibleCountsAreNoticed) {
-  for (uint64_t count : {uint64_t{0}, uint64_t{1000}, UINT64_MAX}) {
-    FirstLeaf()->used = count;
+  const uint64_t head = FirstLeaf()->head;
+  for (uint64_t count : {uint64_t{0}, uint64_t{15}, uint64_t{255}}) {
+    FirstLeaf()->head = (head & ~uint64_t{255}) | count;
     EXPECT_FALSE(Index().Validate());
   }
-  Root()->used = 1000;
+  FirstLeaf()->head = head;
+  for (uint64_t count : {uint64_t{128}, uint64_t{1000}}) {
+    Root()->used = count;
+    EXPECT_FALSE(Index().Validate());
+  }
+}
+
+TEST_F(MappingIndexDamageTest, ValuesOfTwoMappingsInOnePlaceAreNoticed) {
+  MappingLeaf* leaf = FirstLeaf();
+  const uint64_t head = leaf->head;
+  for (const uint64_t other : {head ^ 1 << 8, head | uint64_t{15} << 60, uint64_t{14}}) {
+    leaf->head = other;
+    EXPECT_FALSE(Index().Validate());
+  }
+  leaf->head = head;
+  EXPECT_TRUE(Index().Validate());
+}
+
+TEST_F(MappingIndexDamageTest, ALeafThatWasSearchedAndIsNoneIsNoticed) {
+  ASSERT_TRUE(Index().Next(0));
+  ASSERT_NE(state_->recent_leaf, 0u);
+  ASSERT_TRUE(Index().Validate());
+  ++state_->recent_last;
+  EXPECT_FALSE(Index().Validate());
+  --state_->recent_last;
+  state_->recent_leaf = state_->root;
   EXPECT_FALSE(Index().Validate());
 }
 
@@ -111,10 +137,10 @@ TEST_F(MappingIndexDamageTest, DamageToTheLeafOfAnEmptiedIndexIsNoticed) {
   for (uint64_t i = 0; i < 3000; ++i) ASSERT_TRUE(Index().Erase(i * kPage));
   ASSERT_EQ(state_->height, 1u);
   ASSERT_TRUE(Index().Validate());
-  FirstLeaf()->used = 1;
+  ++FirstLeaf()->head;
   EXPECT_FALSE(Index().Validate());
-  FirstLeaf()->used = 0;
-  FirstLeaf()->key[0] = 0;
+  --FirstLeaf()->head;
+  FirstLeaf()->keys[0] = 0;
   EXPECT_FALSE(Index().Validate());
   state_->root = UINT32_MAX;
   EXPECT_FALSE(Index().Validate());
