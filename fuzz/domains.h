@@ -18,23 +18,23 @@ namespace fuzz {
 
 class KeepingBackend final : public ioas::Backend {
  public:
-  ioas::Status Map(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  ioas::Status Map(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     if (left-- == 0) return ioas::Error{EFAULT, "refused by the fuzzer"};
     FUZZ_REQUIRE(carried_out.emplace(mapping.first, mapping).second);
     return {};
   }
-  ioas::Status Unmap(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  ioas::Status Unmap(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     FUZZ_REQUIRE(carried_out.erase(mapping.first) == 1);
     return {};
   }
-  ioas::Status Keep(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  ioas::Status Keep(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     FUZZ_REQUIRE(kept.emplace(mapping.first, mapping).second);
     return {};
   }
-  void Forget(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  void Forget(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     FUZZ_REQUIRE(kept.erase(mapping.first) == 1);
   }
-  void Discard(ioas::IoasHandle /*space*/, const ioas::IovaRange& /*range*/) override {
+  void Discard(const ioas::IoasHandle& /*space*/, const ioas::IovaRange& /*range*/) override {
     FUZZ_REQUIRE(!"nobody died");
   }
 

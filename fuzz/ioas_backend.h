@@ -23,7 +23,7 @@ class RefusingBackend final : public ioas::Backend {
   // How many calls there were, refused or not.
   size_t calls() const { return calls_; }
 
-  ioas::Status Map(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  ioas::Status Map(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     IOAS_RETURN_IF_ERROR(Admit());
     for (const auto& [first, other] : mappings_) {
       FUZZ_REQUIRE(other.last < mapping.first || mapping.last < first);
@@ -31,17 +31,17 @@ class RefusingBackend final : public ioas::Backend {
     mappings_[mapping.first] = mapping;
     return {};
   }
-  ioas::Status Unmap(ioas::IoasHandle /*space*/, const ioas::Mapping& mapping) override {
+  ioas::Status Unmap(const ioas::IoasHandle& /*space*/, const ioas::Mapping& mapping) override {
     IOAS_RETURN_IF_ERROR(Admit());
     const auto there = mappings_.find(mapping.first);
     FUZZ_REQUIRE(there != mappings_.end() && there->second == mapping);
     mappings_.erase(there);
     return {};
   }
-  void Discard(ioas::IoasHandle /*space*/, const ioas::IovaRange& /*range*/) override {
+  void Discard(const ioas::IoasHandle& /*space*/, const ioas::IovaRange& /*range*/) override {
     FUZZ_REQUIRE(!"nobody died");
   }
-  ioas::Status MapRun(ioas::IoasHandle space, const ioas::PageRun& run) override {
+  ioas::Status MapRun(const ioas::IoasHandle& space, const ioas::PageRun& run) override {
     ++calls_;
     if (refusal_ == EFAULT) return Refused();
     (void)space;
@@ -50,7 +50,7 @@ class RefusingBackend final : public ioas::Backend {
     runs_[run.iovas.first] = {run.iovas, run.user_address, run.access};
     return {};
   }
-  ioas::Status UnmapRange(ioas::IoasHandle /*space*/, const ioas::IovaRange& iovas) override {
+  ioas::Status UnmapRange(const ioas::IoasHandle& /*space*/, const ioas::IovaRange& iovas) override {
     IOAS_RETURN_IF_ERROR(Admit());
     Drop(iovas);
     return {};

@@ -19,11 +19,11 @@ constexpr int kMaxDeaths = 1;
 // The process ends where the IOMMU is to be changed, with the address space's lock.
 class DyingBackend final : public ioas::Backend {
  public:
-  ioas::Status Map(ioas::IoasHandle, const ioas::Mapping&) override { _exit(0); }
-  ioas::Status Unmap(ioas::IoasHandle, const ioas::Mapping&) override { _exit(0); }
-  ioas::Status MapRun(ioas::IoasHandle, const ioas::PageRun&) override { _exit(0); }
-  ioas::Status UnmapRange(ioas::IoasHandle, const ioas::IovaRange&) override { _exit(0); }
-  void Discard(ioas::IoasHandle, const ioas::IovaRange&) override {}
+  ioas::Status Map(const ioas::IoasHandle&, const ioas::Mapping&) override { _exit(0); }
+  ioas::Status Unmap(const ioas::IoasHandle&, const ioas::Mapping&) override { _exit(0); }
+  ioas::Status MapRun(const ioas::IoasHandle&, const ioas::PageRun&) override { _exit(0); }
+  ioas::Status UnmapRange(const ioas::IoasHandle&, const ioas::IovaRange&) override { _exit(0); }
+  void Discard(const ioas::IoasHandle&, const ioas::IovaRange&) override {}
 };
 
 struct NoSink final : ioas::PageRunSink {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ioas/address_space_change.h"
-
 namespace ioas {
 namespace {
 
@@ -107,7 +105,7 @@ void AddressSpace::Recover() {
   const bool is_valid = index.Validate();
   if (!is_valid || state_->is_changing != 0) {
     const IovaRange lost = is_valid ? state_->changing : IovaRange{0, UINT64_MAX};
-    if (backend_ != nullptr) backend_->Discard(handle_, lost);
+    if (backend_ != nullptr) backend_->Discard(*handle_, lost);
     if (is_valid) {
       index.Erase(lost.first);
     } else {
@@ -143,51 +141,20 @@ void AddressSpace::Destroy() {
   state_ = nullptr;
 }
 
-Status AddressSpace::Map(const Mapping& mapping) {
-  MappingIndex index = mappings();
-  const MappingIndex::Place place = index.Find(mapping.first);
-  if (!index.IsFree(place, mapping.last)) {
-    return Error{EEXIST, "a part of the range is mapped already"};
-  }
-  if (index.size() >= state_->mapping_limit) {
-    return Error{ENOSPC, "the address space holds as many mappings as it may"};
-  }
-  if (!IsUsable({mapping.first, mapping.last})) {
-    return Error{EINVAL, "the range is not inside one usable IOVA range"};
-  }
-  if (state_->has_limits != 0) [[unlikely]] {
-    IOAS_RETURN_IF_ERROR(
-        CheckLimits({mapping.first, mapping.last}, 1, mapping.last - mapping.first + 1));
-  }
-  const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
-  IOAS_RETURN_IF_ERROR(backend_->Map(handle_, mapping));
-  if (Status inserted = index.InsertAt(place, mapping); !inserted.ok()) {
-    (void)backend_->Unmap(handle_, mapping);
-    return inserted;
-  }
-  ++state_->statistics.maps;
-  state_->statistics.bytes_mapped += mapping.last - mapping.first + 1;
-  return {};
-}
-
-Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapping) {
-  const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
-  IOAS_RETURN_IF_ERROR(Undo(mapping));
-  mappings().EraseAt(place);
-  ++state_->statistics.unmaps;
-  state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;
-  ReleaseDirtyPages({mapping.first, mapping.last});
-  return {};
+bool AddressSpace::IsInUsableRange(const IovaRange& range) const {
+  const std::span<const IovaRange> usable(state_->unreserved, state_->unreserved_count);
+  const auto above = std::ranges::upper_bound(usable, range.first, {}, &IovaRange::first);
+  return above != usable.begin() && above[-1].Contains(range);
 }
 
 uint64_t AddressSpace::UnmapAll() {
   MappingIndex index = mappings();
   if (state_->is_carried_out != 0) {
-    backend_->UnmapAll(handle_, index);
+    backend_->UnmapAll(*handle_, index);
   } else {
     for (auto kept = index.FindFirstOverlapping(0, UINT64_MAX); kept;
          kept = index.Next(kept->first)) {
-      backend_->Forget(handle_, *kept);
+      backend_->Forget(*handle_, *kept);
     }
   }
   const uint64_t bytes = state_->statistics.bytes_mapped;
@@ -218,12 +185,6 @@ uint32_t AddressSpace::UsableRanges(std::span<IovaRange> ranges) const {
     count = Intersect(ranges, count, {state_->limits.ranges, state_->limits.range_count});
   }
   return count;
-}
-
-bool AddressSpace::IsUsable(const IovaRange& range) const {
-  const std::span<const IovaRange> usable(state_->unreserved, state_->unreserved_count);
-  const auto above = std::ranges::upper_bound(usable, range.first, {}, &IovaRange::first);
-  return above != usable.begin() && above[-1].Contains(range);
 }
 
 Status AddressSpace::Reserve(const IovaRange& range, uint32_t owner) {

@@ -1,7 +1,7 @@
 // An I/O address space: what a device's DMA addresses mean.
 //
 // Apertures say what can be translated, reserved ranges (each with its owner) what is kept out of
-// them, mappings what leads where. The state lies in the arena; AddressSpace is a view on it, two
+// them, mappings what leads where. The state lies in the arena; AddressSpace is a view on it, a few
 // pointers, made wherever it is needed.
 //
 // A window is an aperture of another kind: its pages lie in a page table and are mapped, replaced
@@ -139,9 +139,9 @@ class AddressSpace {
                                                     uint32_t mapping_limit);
 
   // A view for those who translate and look; what maps and unmaps needs the backend as well, and
-  // where that finds the address space.
+  // where that finds the address space: `handle` outlives the view.
   AddressSpace(Arena& arena, ArenaRef<AddressSpaceState> state, Backend* backend = nullptr,
-               IoasHandle handle = {})
+               const IoasHandle* handle = &kArenaOnly)
       : arena_(&arena), state_(arena.Get(state)), backend_(backend), handle_(handle) {}
 
   // Holds the address space's lock. Everything below needs it held, by the caller.
@@ -321,7 +321,11 @@ class AddressSpace {
   // Apertures minus reserved ranges, as far as limits allow, ascending, into `ranges`
   // (kMaxUsableRanges of them are always enough). Returns how many there are.
   uint32_t UsableRanges(std::span<IovaRange> ranges) const;
-  bool IsUsable(const IovaRange& range) const;
+  bool IsUsable(const IovaRange& range) const {
+    // Mostly it lies in the lowest.
+    if (state_->unreserved_count != 0 && state_->unreserved[0].Contains(range)) return true;
+    return IsInUsableRange(range);
+  }
 
   // Keeps `range` free of mappings for `owner`. EADDRINUSE if something is mapped or allowed there,
   // ENOSPC if
@@ -350,6 +354,7 @@ class AddressSpace {
   // Carries `mapping` out, or only keeps it, and undoes that.
   Status CarryOut(const Mapping& mapping);
   Status Undo(const Mapping& mapping);
+  bool IsInUsableRange(const IovaRange& range) const;
   // The lowest mapping or window that meets `range`.
   std::optional<IovaRange> FindTaken(const IovaRange& range);
   // Calls `visit` with each gap that `request` could lie in, from its first aligned address on, as
@@ -386,9 +391,11 @@ class AddressSpace {
   Arena* arena_;
   AddressSpaceState* state_;
   Backend* backend_;
-  IoasHandle handle_;
+  const IoasHandle* handle_;
 };
 
 }  // namespace ioas
+
+#include "ioas/address_space_map.h"  // IWYU pragma: export
 
 #endif  // IOAS_ADDRESS_SPACE_H_

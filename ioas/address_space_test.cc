@@ -17,17 +17,17 @@ const IommuProperties kIommu = {
 // A backend that counts what is pinned, and refuses on demand.
 class CountingBackend final : public Backend {
  public:
-  Status Map(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Map(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (refusal != 0) return Error{refusal, "refused by the test"};
     pinned += mapping.last - mapping.first + 1;
     return {};
   }
-  Status Unmap(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Unmap(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (refusal != 0) return Error{refusal, "refused by the test"};
     pinned -= mapping.last - mapping.first + 1;
     return {};
   }
-  void Discard(IoasHandle /*space*/, const IovaRange& range) override { discarded = range; }
+  void Discard(const IoasHandle& /*space*/, const IovaRange& range) override { discarded = range; }
 
   IovaRange discarded = {1, 0};
   uint64_t pinned = 0;

@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "ioas/address_space.h"
-#include "ioas/address_space_change.h"
+#include "ioas/address_space_map.h"
 
 namespace ioas {
 namespace {
@@ -58,7 +58,7 @@ void AddressSpace::RemoveWindow(uint32_t number, PageRunSink& gone) {
   const IovaRange range = state_->window[number].range;
   {
     const AddressSpaceChange change(*state_, range);
-    (void)backend_->UnmapRange(handle_, range);
+    (void)backend_->UnmapRange(*handle_, range);
     ClearPages(number, range, gone);
   }
   std::atomic_ref(state_->windows).fetch_and(~(1u << number));
@@ -81,7 +81,7 @@ Status AddressSpace::MapRun(uint32_t number, const PageRun& run, PageRunSink& go
   }
   IOAS_RETURN_IF_ERROR(table.Reserve(first, pages));
   const AddressSpaceChange change(*state_, run.iovas);
-  if (Status mapped = backend_->MapRun(handle_, run); !mapped.ok()) {
+  if (Status mapped = backend_->MapRun(*handle_, run); !mapped.ok()) {
     if (mapped.error().code != EFAULT) ClearPages(number, run.iovas, gone);
     return mapped;
   }
@@ -94,7 +94,7 @@ Status AddressSpace::MapRun(uint32_t number, const PageRun& run, PageRunSink& go
 
 Status AddressSpace::UnmapRun(uint32_t number, const IovaRange& iovas, PageRunSink& gone) {
   const AddressSpaceChange change(*state_, iovas);
-  IOAS_RETURN_IF_ERROR(backend_->UnmapRange(handle_, iovas));
+  IOAS_RETURN_IF_ERROR(backend_->UnmapRange(*handle_, iovas));
   ClearPages(number, iovas, gone);
   return {};
 }

@@ -37,16 +37,16 @@ class Collector final : public PageRunSink {
 // Keeps what it was called with, and refuses on demand.
 class RecordingBackend final : public Backend {
  public:
-  Status Map(IoasHandle /*space*/, const Mapping& /*mapping*/) override { return {}; }
-  Status Unmap(IoasHandle /*space*/, const Mapping& /*mapping*/) override { return {}; }
-  void Discard(IoasHandle /*space*/, const IovaRange& range) override { discarded = range; }
-  Status MapRun(IoasHandle /*space*/, const PageRun& run) override {
+  Status Map(const IoasHandle& /*space*/, const Mapping& /*mapping*/) override { return {}; }
+  Status Unmap(const IoasHandle& /*space*/, const Mapping& /*mapping*/) override { return {}; }
+  void Discard(const IoasHandle& /*space*/, const IovaRange& range) override { discarded = range; }
+  Status MapRun(const IoasHandle& /*space*/, const PageRun& run) override {
     if (dies_in_map_run) _exit(0);
     if (refusal != 0) return Error{refusal, "refused by the test"};
     maps.push_back(run);
     return {};
   }
-  Status UnmapRange(IoasHandle /*space*/, const IovaRange& iovas) override {
+  Status UnmapRange(const IoasHandle& /*space*/, const IovaRange& iovas) override {
     if (refusal != 0) return Error{refusal, "refused by the test"};
     unmaps.push_back(iovas);
     return {};

@@ -69,6 +69,7 @@ struct IoasHandle {
   PinRegistry* registry = nullptr;
   bool may_change_process = false;  // the program may pass mappings to another process
 };
+inline constexpr IoasHandle kArenaOnly;
 
 class Backend {
  public:
@@ -78,12 +79,12 @@ class Backend {
   // reachable for devices, now and until Unmap, faulted in and of the kind that its Access bits
   // need. EFAULT if any of it is not there or may not be written, ENOMEM beyond the locked-memory
   // limit of the process. Behaviour: vfio_pin_pages_remote in drivers/vfio/vfio_iommu_type1.c.
-  virtual Status Map(IoasHandle space, const Mapping& mapping) = 0;
+  virtual Status Map(const IoasHandle& space, const Mapping& mapping) = 0;
   // Undoes Map for the whole of `mapping`, whose memory may be another process's. Fails only if
   // nothing has changed.
-  virtual Status Unmap(IoasHandle space, const Mapping& mapping) = 0;
+  virtual Status Unmap(const IoasHandle& space, const Mapping& mapping) = 0;
   // Undoes Map for all of `mappings`, which are about to be dropped.
-  virtual void UnmapAll(IoasHandle space, MappingIndex& mappings) {
+  virtual void UnmapAll(const IoasHandle& space, MappingIndex& mappings) {
     for (auto mapping = mappings.FindFirstOverlapping(0, UINT64_MAX); mapping;
          mapping = mappings.Next(mapping->first)) {
       (void)Unmap(space, *mapping);
@@ -91,24 +92,25 @@ class Backend {
   }
   // Notes `mapping`, of this process, in an address space without domains: its memory need not be
   // there yet, may begin anywhere, and stays that process's until Forget. ENOMEM.
-  virtual Status Keep(IoasHandle /*space*/, const Mapping& /*mapping*/) { return {}; }
+  virtual Status Keep(const IoasHandle& /*space*/, const Mapping& /*mapping*/) { return {}; }
   // Undoes Keep.
-  virtual void Forget(IoasHandle /*space*/, const Mapping& /*mapping*/) {}
+  virtual void Forget(const IoasHandle& /*space*/, const Mapping& /*mapping*/) {}
   // The program gives up the address of `mapping`, and will say where the memory is then: makes it
   // reachable until then without the process, if that can be. `mapping` is changed, not entered.
-  virtual void KeepReachable(IoasHandle /*space*/, Mapping& /*mapping*/) {}
+  virtual void KeepReachable(const IoasHandle& /*space*/, Mapping& /*mapping*/) {}
   // The memory of `from` is, from now on, where `to` says, which is this process's. ENOMEM beyond
   // the locked-memory limit of this process, and nothing has changed. Behaviour:
   // vfio_change_dma_owner in drivers/vfio/vfio_iommu_type1.c.
-  virtual Status ChangeOwner(IoasHandle /*space*/, const Mapping& /*from*/, const Mapping& /*to*/) {
+  virtual Status ChangeOwner(const IoasHandle& /*space*/, const Mapping& /*from*/,
+                             const Mapping& /*to*/) {
     return {};
   }
   // All mappings are this process's now, for ChangeOwner was called for each that was another's:
   // it answers for what is pinned. ENOMEM as of ChangeOwner.
-  virtual Status ChangeProcess(IoasHandle /*space*/) { return {}; }
+  virtual Status ChangeProcess(const IoasHandle& /*space*/) { return {}; }
   // A process died while it mapped or unmapped `range`, so that nobody knows whether it is there:
   // makes sure that it is not.
-  virtual void Discard(IoasHandle space, const IovaRange& range) = 0;
+  virtual void Discard(const IoasHandle& space, const IovaRange& range) = 0;
 
   // --- Windows, whose pages are mapped and replaced one by one ---
   //
@@ -121,19 +123,19 @@ class Backend {
   // reading and writing, until Unpin. Adds nothing to ProcessTable's locked memory: the caller
   // does. EFAULT if any of it is not there or may not be written, ENOMEM. Behaviour:
   // mm_iommu_do_alloc in arch/powerpc/mm/book3s64/iommu_api.c.
-  virtual Result<uint32_t> Pin(IoasHandle /*space*/, const MemoryRange& /*memory*/) {
+  virtual Result<uint32_t> Pin(const IoasHandle& /*space*/, const MemoryRange& /*memory*/) {
     return NoWindows();
   }
   // Undoes Pin, of exactly that memory, where no page leads any more. It may be another process's.
-  virtual void Unpin(IoasHandle /*space*/, const PinnedMemory& /*pinned*/) {}
+  virtual void Unpin(const IoasHandle& /*space*/, const PinnedMemory& /*pinned*/) {}
   // Makes all pages of `run` lead to its memory, instead of wherever they led before. Memory that
   // is not pinned is so from now on until its page leads elsewhere: EFAULT if any of it is not
   // there or may not be written, whatever run.access, and nothing has changed; ENOMEM and others of
   // the IOMMU's: no page of `run` leads anywhere then.
-  virtual Status MapRun(IoasHandle /*space*/, const PageRun& /*run*/) { return NoWindows(); }
+  virtual Status MapRun(const IoasHandle& /*space*/, const PageRun& /*run*/) { return NoWindows(); }
   // Makes the pages of `iovas` lead nowhere, whether they led anywhere before or not. Cuts runs,
   // but no page of the window. Fails only if nothing has changed.
-  virtual Status UnmapRange(IoasHandle /*space*/, const IovaRange& /*iovas*/) {
+  virtual Status UnmapRange(const IoasHandle& /*space*/, const IovaRange& /*iovas*/) {
     return NoWindows();
   }
 
@@ -141,11 +143,11 @@ class Backend {
 
   // Begins to record which pages devices write. Returns false if that cannot be: each page that a
   // device may write has to count as written then.
-  virtual bool StartDirtyTracking(IoasHandle /*space*/) { return false; }
-  virtual void StopDirtyTracking(IoasHandle /*space*/) {}
+  virtual bool StartDirtyTracking(const IoasHandle& /*space*/) { return false; }
+  virtual void StopDirtyTracking(const IoasHandle& /*space*/) {}
   // Sets a bit in `words`, which are 0, for each page of `page_size` of `range` that was written
   // since the last time; all of the range is mapped. Returns false if that is not known.
-  virtual bool ReadDirtyPages(IoasHandle /*space*/, const IovaRange& /*range*/,
+  virtual bool ReadDirtyPages(const IoasHandle& /*space*/, const IovaRange& /*range*/,
                               uint64_t /*page_size*/, uint64_t* /*words*/) {
     return false;
   }

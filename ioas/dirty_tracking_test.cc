@@ -24,12 +24,12 @@ constexpr IommuProperties kIommu = {.page_sizes = kPage, .apertures = kAperture,
 
 class Backend : public ioas::Backend {
  public:
-  Status Map(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Map(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (mapping.first == refused) return Error{EFAULT, "refused by the test"};
     return {};
   }
-  Status Unmap(IoasHandle /*space*/, const Mapping& /*mapping*/) override { return {}; }
-  void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
+  Status Unmap(const IoasHandle& /*space*/, const Mapping& /*mapping*/) override { return {}; }
+  void Discard(const IoasHandle& /*space*/, const IovaRange& /*range*/) override {}
 
   uint64_t refused = UINT64_MAX;
 };

@@ -115,17 +115,17 @@ Status AddressSpace::CarryOutAll() {
   MappingIndex index = mappings();
   for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
        mapping = index.Next(mapping->first)) {
-    const Status mapped = backend_->Map(handle_, *mapping);
+    const Status mapped = backend_->Map(*handle_, *mapping);
     if (mapped.ok()) continue;
     for (auto undone = index.FindFirstOverlapping(0, UINT64_MAX);
          undone && undone->first != mapping->first; undone = index.Next(undone->first)) {
-      (void)backend_->Unmap(handle_, *undone);
+      (void)backend_->Unmap(*handle_, *undone);
     }
     return mapped;
   }
   for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
        mapping = index.Next(mapping->first)) {
-    backend_->Forget(handle_, *mapping);
+    backend_->Forget(*handle_, *mapping);
   }
   state_->is_carried_out = 1;
   return {};
@@ -135,8 +135,8 @@ void AddressSpace::UndoAll() {
   MappingIndex index = mappings();
   for (auto mapping = index.FindFirstOverlapping(0, UINT64_MAX); mapping;
        mapping = index.Next(mapping->first)) {
-    (void)backend_->Keep(handle_, *mapping);
-    (void)backend_->Unmap(handle_, *mapping);
+    (void)backend_->Keep(*handle_, *mapping);
+    (void)backend_->Unmap(*handle_, *mapping);
   }
   state_->is_carried_out = 0;
 }

@@ -26,23 +26,23 @@ IommuProperties Iommu(std::span<const IovaRange> apertures, uint64_t page_sizes 
 // Knows what is kept and what is carried out, and can refuse one.
 class NotingBackend final : public Backend {
  public:
-  Status Map(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Map(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (mapping.first == refused) return Error{EFAULT, "refused by the test"};
     ++carried_out[mapping.first];
     return {};
   }
-  Status Unmap(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Unmap(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (--carried_out[mapping.first] == 0) carried_out.erase(mapping.first);
     return {};
   }
-  Status Keep(IoasHandle /*space*/, const Mapping& mapping) override {
+  Status Keep(const IoasHandle& /*space*/, const Mapping& mapping) override {
     ++kept[mapping.first];
     return {};
   }
-  void Forget(IoasHandle /*space*/, const Mapping& mapping) override {
+  void Forget(const IoasHandle& /*space*/, const Mapping& mapping) override {
     if (--kept[mapping.first] == 0) kept.erase(mapping.first);
   }
-  void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
+  void Discard(const IoasHandle& /*space*/, const IovaRange& /*range*/) override {}
 
   std::map<uint64_t, int> kept;
   std::map<uint64_t, int> carried_out;

@@ -15,9 +15,9 @@ constexpr IovaRange kInterrupts[] = {{0xfee00000, 0xfeefffff}};
 
 class NoBackend final : public Backend {
  public:
-  Status Map(IoasHandle, const Mapping&) override { return {}; }
-  Status Unmap(IoasHandle, const Mapping&) override { return {}; }
-  void Discard(IoasHandle, const IovaRange&) override {}
+  Status Map(const IoasHandle&, const Mapping&) override { return {}; }
+  Status Unmap(const IoasHandle&, const Mapping&) override { return {}; }
+  void Discard(const IoasHandle&, const IovaRange&) override {}
 };
 
 class FreeRangesTest : public testing::Test {

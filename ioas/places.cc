@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "ioas/address_space.h"
-#include "ioas/address_space_change.h"
+#include "ioas/address_space_map.h"
 
 namespace ioas {
 namespace {
@@ -85,13 +85,13 @@ Status AddressSpace::CheckRoom(uint64_t first, uint64_t length) {
 }
 
 Status AddressSpace::CarryOut(const Mapping& mapping) {
-  return state_->is_carried_out != 0 ? backend_->Map(handle_, mapping)
-                                     : backend_->Keep(handle_, mapping);
+  return state_->is_carried_out != 0 ? backend_->Map(*handle_, mapping)
+                                     : backend_->Keep(*handle_, mapping);
 }
 
 Status AddressSpace::Undo(const Mapping& mapping) {
-  if (state_->is_carried_out != 0) return backend_->Unmap(handle_, mapping);
-  backend_->Forget(handle_, mapping);
+  if (state_->is_carried_out != 0) return backend_->Unmap(*handle_, mapping);
+  backend_->Forget(*handle_, mapping);
   return {};
 }
 
@@ -150,7 +150,7 @@ Status AddressSpace::CutAt(uint64_t last) {
     (void)mappings().Insert(*whole);
     return cut;
   }
-  if (state_->is_carried_out == 0) (void)backend_->Keep(handle_, right);
+  if (state_->is_carried_out == 0) (void)backend_->Keep(*handle_, right);
   return {};
 }
 

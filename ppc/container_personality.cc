@@ -2,31 +2,35 @@
 
 #include <algorithm>
 
-#include "compat/type1/type1.h"
-
 namespace ppc {
 
 using compat::decode::ContainerType;
 using compat::settings::ContainerTypes;
-using compat::type1::Type1;
 using compat::vfio::ContainerContext;
 using compat::vfio::ContainerState;
 using compat::vfio::Personality;
+
+namespace {
+
+bool IsSpapr(ContainerType type) {
+  return type == ContainerType::kSpaprV1 || type == ContainerType::kSpaprV2;
+}
+
+}  // namespace
 
 ContainerPersonality::ContainerPersonality(const compat::settings::Settings& settings)
     : offered_(settings.container), spapr_(ProfileOf(settings.platform, settings.tce64_start)) {}
 
 // Also where the settings do not offer the type: another process of the host's may have.
 const Personality& ContainerPersonality::Of(ContainerType type) const {
-  const bool is_spapr = type == ContainerType::kSpaprV1 || type == ContainerType::kSpaprV2;
-  return is_spapr ? static_cast<const Personality&>(spapr_) : Type1();
+  return IsSpapr(type) ? static_cast<const Personality&>(spapr_) : type1_;
 }
 
 long ContainerPersonality::CheckExtension(uint64_t extension,
                                           const ContainerState* container) const {
   if (container != nullptr) return Of(container->type).CheckExtension(extension, container);
   long answer = 0;
-  if (offered_ != ContainerTypes::kSpapr) answer = Type1().CheckExtension(extension, nullptr);
+  if (offered_ != ContainerTypes::kSpapr) answer = type1_.CheckExtension(extension, nullptr);
   if (offered_ != ContainerTypes::kType1) {
     answer = std::max(answer, spapr_.CheckExtension(extension, nullptr));
   }
@@ -34,7 +38,7 @@ long ContainerPersonality::CheckExtension(uint64_t extension,
 }
 
 bool ContainerPersonality::Offers(uint64_t type) const {
-  return (offered_ != ContainerTypes::kSpapr && Type1().Offers(type)) ||
+  return (offered_ != ContainerTypes::kSpapr && type1_.Offers(type)) ||
          (offered_ != ContainerTypes::kType1 && spapr_.Offers(type));
 }
 
@@ -75,9 +79,10 @@ ioas::Status ContainerPersonality::CheckCaller(const ContainerContext& context) 
   return Of(context.container->type).CheckCaller(context);
 }
 
-ioas::Result<long> ContainerPersonality::Call(const ContainerContext& context,
-                                              const compat::decode::DecodedCall& call) const {
-  return Of(context.container->type).Call(context, call);
+[[gnu::hot]] ioas::Result<long> ContainerPersonality::Call(
+    const ContainerContext& context, const compat::decode::DecodedCall& call) const {
+  // Not by Of: the compiler knows these.
+  return IsSpapr(context.container->type) ? spapr_.Call(context, call) : type1_.Call(context, call);
 }
 
 }  // namespace ppc

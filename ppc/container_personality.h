@@ -3,6 +3,7 @@
 #define PPC_CONTAINER_PERSONALITY_H_
 
 #include "compat/settings/settings.h"
+#include "compat/type1/type1.h"
 #include "compat/vfio/personality.h"
 #include "ppc/spapr.h"
 
@@ -40,6 +41,7 @@ class ContainerPersonality final : public compat::vfio::Personality {
   const compat::vfio::Personality& Of(compat::decode::ContainerType type) const;
 
   compat::settings::ContainerTypes offered_;
+  const compat::type1::Type1Personality& type1_ = compat::type1::Type1();
   Spapr spapr_;
 };
 

@@ -20,28 +20,6 @@ static_assert(kRows.size() < 256);
 
 constexpr uint32_t kLetter = abi::kVfioType << 8;
 
-// How many values a ContainerType can have.
-constexpr int kTypeValues = static_cast<int>(ContainerType::kNoIommu) + 1;
-
-// Which row each number has on each kind of descriptor and with each container type: the row's
-// place, counted from 1. All requests share their upper bytes. A type beside the enumerators has
-// none.
-using RowsOfNumbers = std::array<uint8_t, 256>;
-constexpr auto kRowOf = [] {
-  std::array<std::array<RowsOfNumbers, kTypeValues>, kDescriptorKinds> places{};
-  for (size_t i = kRows.size(); i-- > 0;) {
-    for (int kind = 0; kind < kDescriptorKinds; ++kind) {
-      for (int type = 0; type < kTypeValues; ++type) {
-        if (IsValidFor(kRows[i], static_cast<DescriptorKind>(kind)) &&
-            IsValidFor(kRows[i], static_cast<ContainerType>(type))) {
-          places[kind][type][kRows[i].request & 0xff] = i + 1;
-        }
-      }
-    }
-  }
-  return places;
-}();
-
 struct KindName {
   DescriptorKind kind;
   const char* name;
@@ -65,16 +43,27 @@ constexpr TypeName kTypeNames[] = {
 
 }  // namespace
 
-std::span<const CallRow> AllCalls() { return kRows; }
+namespace internal {
 
-const CallRow* Lookup(DescriptorKind kind, ContainerType type, uint32_t request) {
-  if (request >> 8 != abi::kVfioType || static_cast<int>(kind) >= kDescriptorKinds ||
-      static_cast<int>(type) >= kTypeValues) {
-    return nullptr;
+constinit const RowsOfAll row_of = [] {
+  RowsOfAll places{};
+  for (size_t i = kRows.size(); i-- > 0;) {
+    for (int kind = 0; kind < kDescriptorKinds; ++kind) {
+      for (int type = 0; type < kTypeValues; ++type) {
+        if (IsValidFor(kRows[i], static_cast<DescriptorKind>(kind)) &&
+            IsValidFor(kRows[i], static_cast<ContainerType>(type))) {
+          places[kind][type][kRows[i].request & 0xff] = i + 1;
+        }
+      }
+    }
   }
-  const uint8_t place = kRowOf[static_cast<int>(kind)][static_cast<int>(type)][request & 0xff];
-  return place == 0 ? nullptr : &kRows[place - 1];
-}
+  return places;
+}();
+constinit const CallRow* const rows = kRows.data();
+
+}  // namespace internal
+
+std::span<const CallRow> AllCalls() { return kRows; }
 
 int MissingCallErrno(DescriptorKind kind, ContainerType type) {
   return kind == DescriptorKind::kContainer && type == ContainerType::kNone ? EINVAL : ENOTTY;

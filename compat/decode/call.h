@@ -7,10 +7,13 @@
 #ifndef COMPAT_DECODE_CALL_H_
 #define COMPAT_DECODE_CALL_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include "compat/abi/vfio_numbers.h"
 
 namespace compat::decode {
 
@@ -133,10 +136,33 @@ struct CallRow {
 // All rows, ordered by request; rows of one name are neighbours.
 std::span<const CallRow> AllCalls();
 
+namespace internal {
+
+// How many values a ContainerType can have.
+inline constexpr int kTypeValues = static_cast<int>(ContainerType::kNoIommu) + 1;
+
+// Which row each number has on each kind of descriptor and with each container type: the row's
+// place, counted from 1. All requests share their upper bytes. A type beside the enumerators has
+// none.
+using RowsOfNumbers = std::array<uint8_t, 256>;
+using RowsOfAll = std::array<std::array<RowsOfNumbers, kTypeValues>, kDescriptorKinds>;
+extern const RowsOfAll row_of;
+extern const CallRow* const rows;
+
+}  // namespace internal
+
 // The row of `request` on a descriptor of `kind`, or null: then the call fails with
 // MissingCallErrno. `type` is the container's; for a group and a device that of the container they
 // belong to, and for the other kinds it does not matter. Constant time.
-const CallRow* Lookup(DescriptorKind kind, ContainerType type, uint32_t request);
+inline const CallRow* Lookup(DescriptorKind kind, ContainerType type, uint32_t request) {
+  if (request >> 8 != abi::kVfioType || static_cast<int>(kind) >= kDescriptorKinds ||
+      static_cast<int>(type) >= internal::kTypeValues) {
+    return nullptr;
+  }
+  const uint8_t place =
+      internal::row_of[static_cast<int>(kind)][static_cast<int>(type)][request & 0xff];
+  return place == 0 ? nullptr : internal::rows + (place - 1);
+}
 
 // The errno of a request that has no row: EINVAL on a container that has no IOMMU yet
 // (drivers/vfio/container.c), ENOTTY everywhere else.

@@ -16,7 +16,8 @@ class CallerMemory {
   // Copies bytes.size() bytes from `address` of the caller into `bytes`. EFAULT if any of them
   // cannot be read; then the contents of `bytes` are undefined. Never a crash.
   ioas::Status Read(uint64_t address, std::span<std::byte> bytes) {
-    if (!IsReachable(address, bytes.size())) return ReadCarefully(address, bytes);
+    if (!IsReachable(address, bytes.size())) [[unlikely]]
+      return ReadCarefully(address, bytes);
     // NOLINTNEXTLINE(performance-no-int-to-ptr)
     std::memcpy(bytes.data(), reinterpret_cast<const void*>(address), bytes.size());
     return {};
@@ -25,7 +26,8 @@ class CallerMemory {
   // Copies `bytes` to `address` of the caller. EFAULT if any byte cannot be written; bytes before
   // that one may have been.
   ioas::Status Write(uint64_t address, std::span<const std::byte> bytes) {
-    if (!IsReachable(address, bytes.size())) return WriteCarefully(address, bytes);
+    if (!IsReachable(address, bytes.size())) [[unlikely]]
+      return WriteCarefully(address, bytes);
     // NOLINTNEXTLINE(performance-no-int-to-ptr)
     std::memcpy(reinterpret_cast<void*>(address), bytes.data(), bytes.size());
     return {};

@@ -35,10 +35,12 @@ ioas::Status CopyInStruct(const CallRow& row, CallerMemory& memory, uint64_t add
 
 // What CopyInStruct checks of a kArgszStruct when it is copied in.
 inline ioas::Status CheckArgszStruct(const CallRow& row, uint32_t argsz, uint32_t flags) {
-  if (argsz < row.minimal_size) {
+  if (argsz < row.minimal_size) [[unlikely]] {
     return ioas::Error{EINVAL, "argsz is smaller than the call's structure"};
   }
-  if ((flags & ~row.flags) != 0) return ioas::Error{EINVAL, "flags that the call does not have"};
+  if ((flags & ~row.flags) != 0) [[unlikely]] {
+    return ioas::Error{EINVAL, "flags that the call does not have"};
+  }
   return {};
 }
 
@@ -76,22 +78,23 @@ struct DecodedCall {
   // structure of compat/abi, or int32_t or uint32_t for kInt. Its argsz is the caller's.
   template <typename T>
   ioas::Result<T> CopyIn() const {
-    static_assert(std::is_trivially_copyable_v<T>);
     ioas::Result<T> result = T{};
-    const auto bytes = std::as_writable_bytes(std::span(&*result, 1));
-    ioas::Status copied;
-    if constexpr (requires { result->argsz, result->flags; }) {
-      // The same, without looking at sizes that are known here: the calls that are made most.
-      if (row->form == ArgumentForm::kArgszStruct && row->minimal_size == sizeof(T)) {
-        copied = memory->Read(argument, bytes);
-        if (copied.ok()) copied = CheckArgszStruct(*row, result->argsz, result->flags);
-        if (!copied.ok()) result = copied.error();
-        return result;
+    if (const ioas::Status copied = CopyIn(*result); !copied.ok()) result = copied.error();
+    return result;
+  }
+  // The same for calls that are made most. If it fails, what is in `out` is undefined.
+  template <typename T>
+  ioas::Status CopyIn(T& out) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto bytes = std::as_writable_bytes(std::span(&out, 1));
+    if constexpr (requires { out.argsz, out.flags; }) {
+      // Without looking at sizes that are known here.
+      if (row->form == ArgumentForm::kArgszStruct && row->minimal_size == sizeof(T)) [[likely]] {
+        IOAS_RETURN_IF_ERROR(memory->Read(argument, bytes));
+        return CheckArgszStruct(*row, out.argsz, out.flags);
       }
     }
-    copied = CopyInStruct(*row, *memory, argument, bytes);
-    if (!copied.ok()) result = copied.error();
-    return result;
+    return CopyInStruct(*row, *memory, argument, bytes);
   }
 
   // What lies `offset` bytes behind the start of the structure, as a T. EFAULT.

@@ -1,6 +1,5 @@
 // ioctl(): the library's main door.
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
 
 #include "compat/abi/vfio_numbers.h"
@@ -17,7 +16,7 @@
 namespace compat::preload {
 namespace {
 
-using NextIoctl = int(int, unsigned long, ...);
+using NextIoctl = int(int, unsigned long, ...) noexcept;
 
 constexpr bool IsVfioRequest(unsigned long request) {
   return (request >> 8 & 0xff) == abi::kVfioType;
@@ -52,20 +51,23 @@ __attribute__((noinline)) int FailWithAdvice(int fd, uint32_t slot, const vfio::
 }
 
 // The call on a descriptor that the table knows.
-__attribute__((noinline)) int OwnIoctl(int fd, uint32_t slot, unsigned long request,
-                                       uint64_t argument) {
+__attribute__((noinline, hot)) int OwnIoctl(int fd, uint32_t slot, unsigned long request,
+                                       uint64_t argument) noexcept {
   // Other calls than VFIO's are made on anything: here it pays to make sure.
   if (!IsVfioRequest(request) && VerifiedSlotOf(fd) == 0) {
     return Next<"ioctl", NextIoctl>()(fd, request, argument);
   }
   ContinueSession();
   OwnMemory memory;
-  const int saved_errno = errno;
-  const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, request, argument, memory);
-  errno = saved_errno;
-  if (result.ok()) return static_cast<int>(*result);
+  const vfio::CallArguments call = {request, argument, memory};
+  int& own_errno = errno;
+  const int saved_errno = own_errno;
+  const ioas::Result<long> result = OpenedHost()->Ioctl(fd, slot, call);
+  own_errno = saved_errno;
+  if (result.ok()) [[likely]]
+    return static_cast<int>(*result);
   if (IsLogged(settings::LogLevel::kDebug)) [[unlikely]] {
-    return FailWithAdvice(fd, slot, {request, argument, memory}, result.error());
+    return FailWithAdvice(fd, slot, call, result.error());
   }
   return Fail(NameOf(slot, request), fd, result.error());
 }
@@ -77,22 +79,31 @@ bool AdoptSilently(int fd) {
   return adopted;
 }
 
+// A call that is not as most are: on a descriptor that the table may have yet to learn of, where
+// the kernel's own /dev/iommu would answer; one that gives KVM a group; the first of all.
+__attribute__((noinline)) int UnknownIoctl(int fd, unsigned long request,
+                                           uint64_t argument) noexcept {
+  if (IsVfioRequest(request) && AdoptSilently(fd)) {
+    return OwnIoctl(fd, SlotOf(fd), request, argument);
+  }
+  if (request == kKvmSetDeviceAttr) return SetKvmDeviceAttr(fd, argument);
+  return Next<"ioctl", NextIoctl>()(fd, request, argument);
+}
+
 }  // namespace
 
-COMPAT_INTERPOSE int ioctl(int fd, unsigned long request, ...) noexcept {
-  va_list arguments;
-  va_start(arguments, request);
-  const uint64_t argument = va_arg(arguments, uint64_t);
-  va_end(arguments);
+// Declared with "..." by libc, whose callers pass a third argument as they would to this one: so do
+// the calling conventions of all 64-bit Linux machines, and this function needs no frame.
+COMPAT_INTERPOSE __attribute__((hot)) int ioctl(int fd, unsigned long request, uint64_t argument) noexcept {
   if (const uint32_t slot = SlotOf(fd); __builtin_expect(slot != 0, 0)) {
     return OwnIoctl(fd, slot, request, argument);
   }
-  // The table may have yet to learn of the descriptor: the kernel's own /dev/iommu would answer.
-  if (__builtin_expect(IsVfioRequest(request), 0) && AdoptSilently(fd)) {
-    return OwnIoctl(fd, SlotOf(fd), request, argument);
+  NextIoctl* const next = KnownNext<"ioctl", NextIoctl>();
+  if (__builtin_expect(next == nullptr || IsVfioRequest(request) || request == kKvmSetDeviceAttr,
+                       0)) {
+    return UnknownIoctl(fd, request, argument);
   }
-  if (__builtin_expect(request == kKvmSetDeviceAttr, 0)) return SetKvmDeviceAttr(fd, argument);
-  return Next<"ioctl", NextIoctl>()(fd, request, argument);
+  return next(fd, request, argument);
 }
 
 }  // namespace compat::preload

@@ -21,17 +21,31 @@ struct FunctionName {
   }
 };
 
+namespace internal {
+
+template <FunctionName kName>
+inline std::atomic<void*> next_function{nullptr};
+
+}  // namespace internal
+
+// What Next has found; null before.
+template <FunctionName kName, typename Function>
+Function* KnownNext() {
+  return reinterpret_cast<Function*>(
+      internal::next_function<kName>.load(std::memory_order_relaxed));
+}
+
 // The next definition of a function: Next<"close", int(int)>(). Looked up at the first call, so it
 // works before this library's constructors ran.
 template <FunctionName kName, typename Function>
 Function* Next() {
-  static std::atomic<void*> resolved{nullptr};
-  void* function = resolved.load(std::memory_order_relaxed);
+  Function* function = KnownNext<kName, Function>();
   if (__builtin_expect(function == nullptr, 0)) {
-    function = ResolveNext(kName.text);
-    resolved.store(function, std::memory_order_relaxed);
+    function = reinterpret_cast<Function*>(ResolveNext(kName.text));
+    internal::next_function<kName>.store(reinterpret_cast<void*>(function),
+                                         std::memory_order_relaxed);
   }
-  return reinterpret_cast<Function*>(function);
+  return function;
 }
 
 }  // namespace compat::preload

@@ -55,7 +55,6 @@ class ProcessDescriptors final : public vfio::Descriptors {
 };
 
 ProcessDescriptors g_descriptors;
-std::atomic<vfio::Host*> g_host{nullptr};
 // Set once opening it has failed for good, so that it is tried and logged once.
 std::atomic<bool> g_failed{false};
 // The errno for which there was none at last; 0: none is wanted, or it was not tried.
@@ -133,7 +132,7 @@ vfio::Host* OpenHostIn(const ioas::Result<int>& hidden, const settings::Settings
   static_cast<void>(platform.release());
   static_cast<void>(personality.release());
   if (settings.summary && (*host)->is_new()) g_summarizer = SystemCall(SYS_getpid);
-  g_host.store(*host, std::memory_order_release);
+  internal::host.store(*host, std::memory_order_release);
   if (!settings.control.empty()) StartSession(**host, settings.control.c_str());
   return *host;
 }
@@ -197,7 +196,11 @@ void ProcessDescriptors::OnNew(int fd, uint32_t slot) {
 
 }  // namespace
 
-vfio::Host* OpenedHost() { return g_host.load(std::memory_order_acquire); }
+namespace internal {
+
+std::atomic<vfio::Host*> host{nullptr};
+
+}  // namespace internal
 
 void HoldOpening() {
   // Another thread may be forking, too.

@@ -2,14 +2,21 @@
 #ifndef COMPAT_PRELOAD_PROCESS_HOST_H_
 #define COMPAT_PRELOAD_PROCESS_HOST_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "compat/vfio/host.h"
 
 namespace compat::preload {
 
+namespace internal {
+
+extern std::atomic<vfio::Host*> host;
+
+}  // namespace internal
+
 // The host, if this process has one open by now. Cheap.
-vfio::Host* OpenedHost();
+inline vfio::Host* OpenedHost() { return internal::host.load(std::memory_order_acquire); }
 // The host that the environment asks for, opened at the first call. Null if it asks for none, or it
 // could not be had, which is logged once.
 vfio::Host* ConfiguredHost();

@@ -144,7 +144,7 @@ void TestHost::Lose(int fd) {
 
 long TestHost::Ioctl(int fd, uint32_t request, uint64_t argument) {
   TestMemory memory;
-  return Answer(host_->Ioctl(fd, Slot(fd), request, argument, memory));
+  return Answer(host_->Ioctl(fd, Slot(fd), {request, argument, memory}));
 }
 
 long TestHost::Read(int fd, void* buffer, size_t size, uint64_t position) {

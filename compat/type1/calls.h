@@ -33,10 +33,10 @@ inline bool IsTracking(const vfio::ContainerState& container) {
 
 // The refusal of a call on a container that lost its IOMMU while the call was on its way.
 inline ioas::Status CheckStillOpen(const vfio::ContainerContext& context) {
-  if (context.container->is_revoked != 0) {
+  if (context.container->is_revoked != 0) [[unlikely]] {
     return ioas::Error{ENODEV, "an operator has revoked the container"};
   }
-  if (context.container->type == decode::ContainerType::kNone) {
+  if (context.container->type == decode::ContainerType::kNone) [[unlikely]] {
     return ioas::Error{EINVAL, "the container has no IOMMU"};
   }
   return {};

@@ -7,27 +7,24 @@
 namespace compat::type1 {
 namespace {
 
-uint32_t AccessOf(uint32_t flags) {
-  uint32_t access = 0;
-  if ((flags & abi::kDmaMapFlagRead) != 0) access |= ioas::kAccessRead;
-  if ((flags & abi::kDmaMapFlagWrite) != 0) access |= ioas::kAccessWrite;
-  return access;
-}
+static_assert(abi::kDmaMapFlagRead == ioas::kAccessRead &&
+              abi::kDmaMapFlagWrite == ioas::kAccessWrite);
+uint32_t AccessOf(uint32_t flags) { return flags & (ioas::kAccessRead | ioas::kAccessWrite); }
 
 // Size, alignment and wrap.
 ioas::Status CheckRange(const abi::DmaMap& map, uint64_t page_size) {
-  if (map.size == 0 || ((map.size | map.iova | map.vaddr) & (page_size - 1)) != 0) {
+  if (map.size == 0 || ((map.size | map.iova | map.vaddr) & (page_size - 1)) != 0) [[unlikely]] {
     return ioas::Error{EINVAL, "size, IOVA and address must be multiples of the page size"};
   }
-  if (map.iova + map.size - 1 < map.iova || map.vaddr + map.size - 1 < map.vaddr) {
+  if (map.iova + map.size - 1 < map.iova || map.vaddr + map.size - 1 < map.vaddr) [[unlikely]] {
     return ioas::Error{EINVAL, "the range wraps around"};
   }
   return {};
 }
 
 // FLAG_VADDR: gives a mapping whose address was made invalid a new one.
-ioas::Status UpdateAddress(const vfio::ContainerContext& context, ioas::AddressSpace& space,
-                           const abi::DmaMap& map) {
+[[gnu::noinline]] ioas::Status UpdateAddress(const vfio::ContainerContext& context,
+                                             ioas::AddressSpace& space, const abi::DmaMap& map) {
   ioas::MappingIndex index = space.mappings();
   const uint64_t last = map.iova + map.size - 1;
   // The kernel's search compares with the range's end, which wraps to 0 at the top of the space.
@@ -51,19 +48,9 @@ ioas::Status UpdateAddress(const vfio::ContainerContext& context, ioas::AddressS
   return {};
 }
 
-ioas::Status MapNew(const vfio::ContainerContext& context, ioas::AddressSpace& space,
-                    const abi::DmaMap& map) {
-  ioas::Mapping mapping{.first = map.iova,
-                        .last = map.iova + map.size - 1,
-                        .user_address = map.vaddr,
-                        .owner = context.process,
-                        .flags = AccessOf(map.flags)};
-  if (mapping.last == UINT64_MAX) {
-    // No aperture reaches there, and the kernel's search for an overlap finds nothing.
-    return ioas::Error{EINVAL, "the range is not inside one usable IOVA range"};
-  }
-  if (context.container->dirty_tracking == 0) return space.Map(mapping);
-
+// Maps, with a bitmap.
+[[gnu::noinline]] ioas::Status MapTracked(const vfio::ContainerContext& context,
+                                          ioas::AddressSpace& space, const ioas::Mapping& mapping) {
   IOAS_RETURN_IF_ERROR(space.Map(mapping));
   ioas::Result<uint32_t> bitmap = AllocateBitmap(*context.arena, mapping, space.page_size());
   if (!bitmap.ok()) {
@@ -74,30 +61,47 @@ ioas::Status MapNew(const vfio::ContainerContext& context, ioas::AddressSpace& s
   return {};
 }
 
+ioas::Status MapNew(const vfio::ContainerContext& context, ioas::AddressSpace& space,
+                    const abi::DmaMap& map) {
+  ioas::Mapping mapping{.first = map.iova,
+                        .last = map.iova + map.size - 1,
+                        .user_address = map.vaddr,
+                        .owner = context.process,
+                        .flags = AccessOf(map.flags)};
+  if (mapping.last == UINT64_MAX) [[unlikely]] {
+    // No aperture reaches there, and the kernel's search for an overlap finds nothing.
+    return ioas::Error{EINVAL, "the range is not inside one usable IOVA range"};
+  }
+  if (context.container->dirty_tracking != 0) [[unlikely]]
+    return MapTracked(context, space, mapping);
+  return space.Map(mapping);
+}
+
 }  // namespace
 
-ioas::Result<long> MapDma(const vfio::ContainerContext& context, const decode::DecodedCall& call) {
-  const ioas::Result<abi::DmaMap> map = call.CopyIn<abi::DmaMap>();
-  if (!map.ok()) return map.error();
-  const bool update_address = (map->flags & abi::kDmaMapFlagVaddr) != 0;
-  if (update_address == (AccessOf(map->flags) != 0)) {
+[[gnu::hot, gnu::flatten]] ioas::Result<long> MapDma(const vfio::ContainerContext& context,
+                                                     const decode::DecodedCall& call) {
+  abi::DmaMap map;
+  IOAS_RETURN_IF_ERROR(call.CopyIn(map));
+  const bool update_address = (map.flags & abi::kDmaMapFlagVaddr) != 0;
+  if (update_address == (AccessOf(map.flags) != 0)) [[unlikely]] {
     return ioas::Error{EINVAL, "either READ or WRITE is needed, or VADDR alone"};
   }
 
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
   IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
-  IOAS_RETURN_IF_ERROR(CheckRange(*map, space.page_size()));
-  if (update_address) {
-    IOAS_RETURN_IF_ERROR(UpdateAddress(context, space, *map));
+  IOAS_RETURN_IF_ERROR(CheckRange(map, space.page_size()));
+  if (update_address) [[unlikely]] {
+    IOAS_RETURN_IF_ERROR(UpdateAddress(context, space, map));
     return 0L;
   }
-  IOAS_RETURN_IF_ERROR(MapNew(context, space, *map));
+  IOAS_RETURN_IF_ERROR(MapNew(context, space, map));
   events::Emit(session::EventKind::kMapped, context.container->number,
-               {.first = map->iova,
-                .last = map->iova + map->size - 1,
-                .value = map->vaddr,
-                .access = AccessOf(map->flags)});
+               {.first = map.iova,
+                .last = map.iova + map.size - 1,
+                .value = map.vaddr,
+                .access = AccessOf(map.flags)});
   return 0L;
 }
 

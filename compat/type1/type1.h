@@ -12,8 +12,27 @@ namespace compat::type1 {
 // The kernel's default of the module parameter dma_entry_limit.
 inline constexpr uint32_t kMappingLimit = 65535;
 
+class Type1Personality final : public vfio::Personality {
+ public:
+  long CheckExtension(uint64_t extension, const vfio::ContainerState* container) const override;
+  bool Offers(uint64_t type) const override;
+  uint32_t MappingLimit(decode::ContainerType /*type*/) const override;
+  ioas::Status Open(const vfio::ContainerContext& context,
+                    decode::ContainerType /*type*/) const override;
+  void Close(const vfio::ContainerContext& context) const override;
+  ioas::Result<vfio::Removed> Remove(const vfio::ContainerContext& context,
+                                     const ioas::IovaRange& range, bool dry_run) const override;
+  ioas::Status TrackDirty(const vfio::ContainerContext& context, bool track,
+                          bool dry_run) const override;
+  ioas::Result<vfio::DirtyPages> ReadDirty(const vfio::ContainerContext& context,
+                                           const ioas::IovaRange& range,
+                                           std::span<uint64_t> bits) const override;
+  ioas::Result<long> Call(const vfio::ContainerContext& context,
+                          const decode::DecodedCall& call) const override;
+};
+
 // The personality itself; it has no state.
-const vfio::Personality& Type1();
+const Type1Personality& Type1();
 
 }  // namespace compat::type1
 

@@ -7,6 +7,21 @@
 namespace compat::type1 {
 namespace {
 
+// Unmaps `mapping`, which lies at `place`.
+[[gnu::always_inline]] inline ioas::Status RemoveAt(const vfio::ContainerContext& context,
+                                                    ioas::AddressSpace& space,
+                                                    const ioas::MappingIndex::Place& place,
+                                                    const ioas::Mapping& mapping) {
+  IOAS_RETURN_IF_ERROR(space.Unmap(place, mapping));
+  if ((mapping.flags & kAddressInvalid) != 0) [[unlikely]]
+    --context.container->invalid_addresses;
+  if (mapping.extra != 0) [[unlikely]]
+    FreeBitmap(*context.arena, mapping, space.page_size());
+  events::Emit(session::EventKind::kUnmapped, context.container->number,
+               {.first = mapping.first, .last = mapping.last});
+  return {};
+}
+
 // One UNMAP_DMA on its way.
 class Unmapping {
  public:
@@ -28,14 +43,6 @@ class Unmapping {
     // mapping lies below it, and nothing is unmapped.
     if (last == UINT64_MAX)
       return CheckBisection(last).ok() ? ioas::Result<uint64_t>(0) : Bisected();
-    // Mostly it is one mapping, exactly: then none is bisected, and version 1 has it unmapped too.
-    const ioas::MappingIndex::Place place = index_.Find(unmap_.iova);
-    const auto mapping = ioas::MappingIndex::At(place);
-    if (mapping && mapping->first == unmap_.iova && mapping->last == last &&
-        !Has(abi::kDmaUnmapFlagVaddr)) {
-      IOAS_RETURN_IF_ERROR(Remove(place, *mapping));
-      return unmap_.size;
-    }
     IOAS_RETURN_IF_ERROR(CheckBisection(last));
     return Walk(unmap_.iova, last);
   }
@@ -102,12 +109,7 @@ class Unmapping {
       IOAS_RETURN_IF_ERROR(CopyOutBitmap(
           context_, mapping, {*call_.memory, bitmap_.data, unmap_.iova, bitmap_.pgsize}));
     }
-    IOAS_RETURN_IF_ERROR(space_.Unmap(place, mapping));
-    if ((mapping.flags & kAddressInvalid) != 0) --context_.container->invalid_addresses;
-    FreeBitmap(*context_.arena, mapping, space_.page_size());
-    events::Emit(session::EventKind::kUnmapped, context_.container->number,
-                 {.first = mapping.first, .last = mapping.last});
-    return {};
+    return RemoveAt(context_, space_, place, mapping);
   }
 
   bool Invalidate(const ioas::Mapping& mapping) {
@@ -153,26 +155,68 @@ ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
   return bitmap;
 }
 
-}  // namespace
+// What UNMAP_DMA does with the lock held. Returns how many bytes it unmapped.
+[[gnu::noinline]] ioas::Result<uint64_t> UnmapAny(const vfio::ContainerContext& context,
+                                                  ioas::AddressSpace& space,
+                                                  const decode::DecodedCall& call,
+                                                  const abi::DmaUnmap& unmap,
+                                                  const abi::Bitmap& bitmap) {
+  return Unmapping(context, space, call, unmap, bitmap).Run();
+}
 
-ioas::Result<long> UnmapDma(const vfio::ContainerContext& context,
-                            const decode::DecodedCall& call) {
-  ioas::Result<abi::DmaUnmap> unmap = call.CopyIn<abi::DmaUnmap>();
-  if (!unmap.ok()) return unmap.error();
+// The same without flags. Mostly it is one mapping, exactly: then none is bisected, and version 1
+// has it unmapped too.
+[[gnu::always_inline]] inline ioas::Result<uint64_t> UnmapPlainly(
+    const vfio::ContainerContext& context, ioas::AddressSpace& space,
+    const decode::DecodedCall& call, const abi::DmaUnmap& unmap) {
+  const ioas::MappingIndex::Place place = space.mappings().Find(unmap.iova);
+  const auto mapping = ioas::MappingIndex::At(place);
+  const bool is_aligned = ((unmap.iova | unmap.size) & (space.page_size() - 1)) == 0;
+  if (mapping && mapping->first == unmap.iova && mapping->last == unmap.iova + unmap.size - 1 &&
+      is_aligned) [[likely]] {
+    IOAS_RETURN_IF_ERROR(RemoveAt(context, space, place, *mapping));
+    return unmap.size;
+  }
+  return UnmapAny(context, space, call, unmap, {});
+}
+
+[[gnu::noinline]] ioas::Result<long> UnmapWithFlags(const vfio::ContainerContext& context,
+                                                    const decode::DecodedCall& call,
+                                                    abi::DmaUnmap unmap) {
   ioas::Result<abi::Bitmap> bitmap = abi::Bitmap{};
-  if ((unmap->flags & abi::kDmaUnmapFlagGetDirtyBitmap) != 0) {
-    bitmap = CopyInBitmap(call, *unmap);
+  if ((unmap.flags & abi::kDmaUnmapFlagGetDirtyBitmap) != 0) {
+    bitmap = CopyInBitmap(call, unmap);
     if (!bitmap.ok()) return bitmap.error();
   }
   {
     ioas::AddressSpace space = context.space();
     ioas::AddressSpace::Lock lock(space);
     IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
-    const ioas::Result<uint64_t> bytes = Unmapping(context, space, call, *unmap, *bitmap).Run();
+    const ioas::Result<uint64_t> bytes = UnmapAny(context, space, call, unmap, *bitmap);
     if (!bytes.ok()) return bytes.error();
-    unmap->size = *bytes;
+    unmap.size = *bytes;
   }
-  IOAS_RETURN_IF_ERROR(call.CopyOut(*unmap));
+  IOAS_RETURN_IF_ERROR(call.CopyOut(unmap));
+  return 0L;
+}
+
+}  // namespace
+
+[[gnu::hot, gnu::flatten]] ioas::Result<long> UnmapDma(const vfio::ContainerContext& context,
+                                                       const decode::DecodedCall& call) {
+  abi::DmaUnmap unmap;
+  IOAS_RETURN_IF_ERROR(call.CopyIn(unmap));
+  if (unmap.flags != 0) [[unlikely]]
+    return UnmapWithFlags(context, call, unmap);
+  {
+    ioas::AddressSpace space = context.space();
+    ioas::AddressSpace::Lock lock(space);
+    IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
+    const ioas::Result<uint64_t> bytes = UnmapPlainly(context, space, call, unmap);
+    if (!bytes.ok()) return bytes.error();
+    unmap.size = *bytes;
+  }
+  IOAS_RETURN_IF_ERROR(call.CopyOut(unmap));
   return 0L;
 }
 

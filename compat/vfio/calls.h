@@ -21,7 +21,7 @@ struct GroupFile {
 
 // Each returns what ioctl() returns, or the errno.
 // `slot` is the file's: a container or group that is no longer that file's is EBADF.
-ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
+ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, int fd, uint32_t slot,
                                   const CallArguments& arguments);
 ioas::Result<long> GroupIoctl(Host& host, const GroupFile& file, const CallArguments& arguments);
 

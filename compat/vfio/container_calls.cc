@@ -105,12 +105,14 @@ ioas::Status CheckCaller(Host& host, const ContainerFile& open) {
   return host.parts().personality->CheckCaller(*context);
 }
 
-ioas::Result<long> CarryOut(Host& host, const ContainerFile& open, uint32_t slot,
-                            const decode::CallRow* row, const CallArguments& arguments) {
+// Whether the call is the same for all containers: the personality has all others.
+bool IsForAll(const decode::CallRow& row) { return row.call <= decode::Call::kSetIommu; }
+
+// A call that the personality does not have.
+ioas::Result<long> CarryOutForAll(Host& host, const ContainerFile& open, uint32_t slot,
+                                  const decode::CallRow* row, const CallArguments& arguments) {
   ContainerState& container = open.state;
-  if (container.is_revoked.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    return kIsRevoked;
-  if (row == nullptr) [[unlikely]] {
+  if (row == nullptr) {
     CountUnknown(host, container, arguments.request);
     IOAS_RETURN_IF_ERROR(CheckCaller(host, open));
     return decode::MissingCall(decode::DescriptorKind::kContainer, container.type);
@@ -120,16 +122,28 @@ ioas::Result<long> CarryOut(Host& host, const ContainerFile& open, uint32_t slot
       return long{abi::kApiVersion};
     case decode::Call::kCheckExtension:
       return CheckExtension(host, container, arguments.argument);
-    case decode::Call::kSetIommu:
-      return SetIommu(host, open, slot, arguments.argument);
     default:
-      break;
+      return SetIommu(host, open, slot, arguments.argument);
   }
+}
+
+// Any call.
+ioas::Result<long> CarryOut(Host& host, const ContainerFile& open, uint32_t slot,
+                            const decode::CallRow* row, const CallArguments& arguments) {
+  const ContainerState& container = open.state;
+  if (container.is_revoked.load(std::memory_order_relaxed) != 0) return kIsRevoked;
+  if (row == nullptr || IsForAll(*row)) return CarryOutForAll(host, open, slot, row, arguments);
   const ioas::Result<uint32_t> process = host.OwnProcess();
   if (!process.ok()) return process.error();
   if (container.slot != slot) return kIsClosed;
   return host.parts().personality->Call(host.ContextFor(open, *process),
                                         {row, arguments.argument, &arguments.memory});
+}
+
+[[gnu::noinline]] ioas::Result<long> CarryOutCounted(Host& host, ContainerFile open, uint32_t slot,
+                                                     const decode::CallRow* row,
+                                                     const CallArguments& arguments) {
+  return Counted([row] { return row; }, [&] { return CarryOut(host, open, slot, row, arguments); });
 }
 
 }  // namespace
@@ -141,12 +155,20 @@ void CountUnknown(const Host& host, ContainerState& container, uint64_t request)
   host.Tell(session::EventKind::kUnknownCall, container, number);
 }
 
-ioas::Result<long> ContainerIoctl(Host& host, const ContainerFile& open, uint32_t slot,
+[[gnu::hot]] ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, int fd, uint32_t slot,
                                   const CallArguments& arguments) {
-  const decode::CallRow* const row =
-      decode::Lookup(decode::DescriptorKind::kContainer, open.state.type,
-                     static_cast<uint32_t>(arguments.request));
-  return Counted([row] { return row; }, [&] { return CarryOut(host, open, slot, row, arguments); });
+  const decode::CallRow* const row = decode::Lookup(
+      decode::DescriptorKind::kContainer, container.type, static_cast<uint32_t>(arguments.request));
+  // Most of what programs do is the personality's, with nothing out of the ordinary about it.
+  const uint32_t process = host.KnownProcess();
+  const bool is_ordinary = row != nullptr && !IsForAll(*row) && process != Host::kUnknownProcess &&
+                           container.slot.load(std::memory_order_relaxed) == slot &&
+                           container.is_revoked.load(std::memory_order_relaxed) == 0 &&
+                           !events::IsCounting();
+  if (!is_ordinary) [[unlikely]]
+    return CarryOutCounted(host, {container, fd}, slot, row, arguments);
+  return host.parts().personality->Call(host.ContextFor({container, fd}, process),
+                                        {row, arguments.argument, &arguments.memory});
 }
 
 }  // namespace compat::vfio

@@ -9,6 +9,7 @@
 #define COMPAT_VFIO_FILE_TABLE_H_
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "compat/decode/call.h"
@@ -32,8 +33,10 @@ struct FileSlot : FileMeaning {
   uint64_t position;   // of a device file, for read() and write()
 
   FileMeaning Load() const {
-    return std::atomic_ref<FileMeaning>(const_cast<FileSlot&>(*this))
-        .load(std::memory_order_relaxed);
+    // As one word, which GCC then leaves in a register.
+    using Word [[gnu::may_alias]] = uint64_t;
+    return std::bit_cast<FileMeaning>(__atomic_load_n(
+        reinterpret_cast<const Word*>(static_cast<const FileMeaning*>(this)), __ATOMIC_RELAXED));
   }
   void Store(const FileMeaning& meaning) {
     std::atomic_ref<FileMeaning>(*this).store(meaning, std::memory_order_relaxed);

@@ -249,16 +249,18 @@ void Host::OnFork() {
   }
 }
 
-ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
-                               decode::CallerMemory& memory) {
-  if (CallerIsInside()) return Inside();
+[[gnu::hot]] ioas::Result<long> Host::Ioctl(int fd, uint32_t slot, const CallArguments& call) {
+  if (CallerIsInside()) [[unlikely]]
+    return Inside();
   const FileMeaning file = files().slot(slot).Load();
-  const CallArguments call{request, argument, memory};
-  const auto row = [&] { return RowOf(slot, request); };
+  if (file.kind != decode::DescriptorKind::kContainer) return OtherIoctl(fd, slot, file, call);
+  return ContainerIoctl(*this, *arena_.Get(ArenaRef<ContainerState>{file.object}), fd, slot, call);
+}
+
+ioas::Result<long> Host::OtherIoctl(int fd, uint32_t slot, FileMeaning file,
+                                    const CallArguments& call) {
+  const auto row = [&] { return RowOf(slot, call.request); };
   switch (file.kind) {
-    case decode::DescriptorKind::kContainer:
-      return ContainerIoctl(*this, {*arena_.Get(ArenaRef<ContainerState>{file.object}), fd}, slot,
-                            call);
     case decode::DescriptorKind::kGroup:
       return Counted(row, [&] { return GroupIoctl(*this, {file.object, slot}, call); });
     case decode::DescriptorKind::kDevice:

@@ -79,8 +79,7 @@ class Host {
   void OnFork();
 
   // ioctl() on `fd`, a descriptor of `slot`. Returns what it returns.
-  ioas::Result<long> Ioctl(int fd, uint32_t slot, uint64_t request, uint64_t argument,
-                           decode::CallerMemory& memory);
+  ioas::Result<long> Ioctl(int fd, uint32_t slot, const CallArguments& call);
 
   // read() and write() on a device's descriptor; `position` is the offset, and null stands for the
   // file's own. Also on one for events, which has no offsets (ESPIPE). Other kinds: EINVAL.
@@ -172,13 +171,16 @@ class Host {
   }
   // The same for one who knows what OwnProcess returned.
   ContainerContext ContextFor(const ContainerFile& container, uint32_t process) {
-    return {&arena_, &platform().backend(), &container.state, HandleOf(container), process, this};
+    return {&arena_, backend_, &container.state, HandleOf(container), process, this};
   }
   // This process's index in the process table. ENOMEM if that is full.
   ioas::Result<uint32_t> OwnProcess() {
-    const uint32_t process = process_.load(std::memory_order_relaxed);
+    const uint32_t process = KnownProcess();
     return process != kUnknownProcess ? process : RegisterProcess();
   }
+  // The same, or kUnknownProcess before the first call of OwnProcess.
+  static constexpr uint32_t kUnknownProcess = UINT32_MAX;
+  uint32_t KnownProcess() const { return process_.load(std::memory_order_relaxed); }
 
   // Opens a file for events of `context`, an arena unit, of which the descriptors are not told yet.
   // EMFILE, ENFILE, ENOMEM.
@@ -228,10 +230,11 @@ class Host {
   ioas::Status FollowGroups(const ContainerFile& container, uint64_t groups) const;
 
   Host(ioas::Arena arena, int arena_fd, const HostParts& parts)
-      : arena_(arena), arena_fd_(arena_fd), parts_(parts) {}
+      : arena_(arena), arena_fd_(arena_fd), parts_(parts), backend_(&parts.platform->backend()) {}
   ioas::Status Create(const settings::Settings& settings);
+  // Ioctl on what is no container.
+  ioas::Result<long> OtherIoctl(int fd, uint32_t slot, FileMeaning file, const CallArguments& call);
 
-  static constexpr uint32_t kUnknownProcess = UINT32_MAX;
   // Enters this process in the process table, for process_.
   ioas::Result<uint32_t> RegisterProcess();
 
@@ -256,6 +259,7 @@ class Host {
   ioas::Arena arena_;
   int arena_fd_;
   HostParts parts_;
+  ioas::Backend* backend_;  // the platform's
   HostState* state_ = nullptr;
   bool is_new_ = false;
   std::atomic<uint32_t> process_{kUnknownProcess};  // this process's index in the process table

@@ -247,7 +247,7 @@ TEST_F(HostTest, SpaprsCallsOnAType1ContainerMeanWhatTheirNumbersMeanThere) {
 TEST_F(HostTest, RequestsAreCutTo32Bits) {
   TestMemory memory;
   const auto version = host_.host().Ioctl(container_, host_.Slot(container_),
-                                          uint64_t{1} << 32 | abi::kGetApiVersion, 0, memory);
+                                          {uint64_t{1} << 32 | abi::kGetApiVersion, 0, memory});
   ASSERT_TRUE(version.ok());
   EXPECT_EQ(*version, abi::kApiVersion);
 }

@@ -259,8 +259,7 @@ ioas::Status Host::FollowHold(uint32_t index) const {
 }
 
 void Host::CloseIommu(const ContainerFile& container) {
-  const ContainerContext context{
-      &arena_, &platform().backend(), &container.state, HandleOf(container), 0, this};
+  const ContainerContext context{&arena_, backend_, &container.state, HandleOf(container), 0, this};
   ioas::AddressSpace space = context.space();
   ioas::AddressSpace::Lock lock(space);
   state_->records[state_->records_made++ % kMaxContainerRecords] = RecordOf(container.state);

@@ -190,7 +190,7 @@ TEST_F(LifetimeTest, CallOnAClosedFileMeetsNobodyElsesContainer) {
   container_ = host_.ContainerOfType(abi::kType1v2Iommu, group_);
   TestMemory memory;
   for (const uint32_t request : {abi::kIommuGetInfo, abi::kSetIommu}) {
-    EXPECT_FALSE(host_.host().Ioctl(container_, slot, request, 0, memory).ok());
+    EXPECT_FALSE(host_.host().Ioctl(container_, slot, {request, 0, memory}).ok());
   }
 }
 

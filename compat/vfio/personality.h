@@ -25,7 +25,7 @@ struct ContainerContext {
   uint32_t process = 0;     // the caller's index in the process table
   Host* host = nullptr;     // for what concerns the container's groups
 
-  ioas::AddressSpace space() const { return {*arena, container->space, backend, handle}; }
+  ioas::AddressSpace space() const { return {*arena, container->space, backend, &handle}; }
 };
 
 // Mappings that were unmapped.

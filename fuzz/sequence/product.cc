@@ -115,7 +115,7 @@ long Product::Ioctl(Slot name, uint32_t number, uint64_t argument) {
   const uint32_t slot = SlotOfName(name);
   if (slot == 0) return -EBADF;
   compat::soft::TestMemory memory;
-  return Answer(host_->Ioctl(FdOf(name), slot, abi::VfioRequest(number), argument, memory));
+  return Answer(host_->Ioctl(FdOf(name), slot, {abi::VfioRequest(number), argument, memory}));
 }
 
 long Product::IoctlBytes(Slot name, uint32_t number, std::span<std::byte> bytes) {

@@ -24,9 +24,9 @@ constexpr size_t kArenaBytes = size_t{256} << 20;
 
 // Carries nothing out, so that the model alone is measured.
 class NoIommu final : public Backend {
-  Status Map(IoasHandle, const Mapping&) override { return {}; }
-  Status Unmap(IoasHandle, const Mapping&) override { return {}; }
-  void Discard(IoasHandle, const IovaRange&) override {}
+  Status Map(const IoasHandle&, const Mapping&) override { return {}; }
+  Status Unmap(const IoasHandle&, const Mapping&) override { return {}; }
+  void Discard(const IoasHandle&, const IovaRange&) override {}
 };
 
 // An address space with `count` apertures, half as long as they lie apart, and mappings in all.

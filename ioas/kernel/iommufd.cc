@@ -152,13 +152,6 @@ Result<uint64_t> Iommufd::Unmap(const IoasAddress& from, uint64_t length) const 
   return call.length;
 }
 
-Status Iommufd::CutAndUnmap(uint64_t iova, uint64_t length) const {
-  abi::DmaUnmap call = {.argsz = sizeof(call), .flags = 0, .iova = iova, .size = length};
-  const long result = DeviceCall(*calls_, fd_, abi::kIommuUnmapDma, &call);
-  if (result < 0) return ErrorOf(result, "the kernel does not unmap the range");
-  return {};
-}
-
 // --- Page tables and hardware ---
 
 Result<uint32_t> Iommufd::AllocHwpt(const HwptRequest& request) const {

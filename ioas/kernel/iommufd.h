@@ -14,7 +14,11 @@
 #include <cstdint>
 #include <span>
 
+#include "compat/abi/vfio_container.h"
+#include "compat/abi/vfio_numbers.h"
+#include "ioas/backend.h"
 #include "ioas/base/result.h"
+#include "ioas/kernel/device_call.h"
 #include "ioas/kernel/system_calls.h"
 #include "ioas/range.h"
 
@@ -120,6 +124,9 @@ class Iommufd {
   // IOVA 0 and a length of ~0 mean all there are, be it none (iommufd_ioas_unmap in ioas.c).
   Result<uint64_t> Unmap(const IoasAddress& from, uint64_t length) const;
 
+  // Of the compat IOAS: as Map, by the call of type 1, which costs the kernel less
+  // (iommufd_vfio_map_dma in vfio_compat.c).
+  Status MapCompat(uint64_t iova, uint64_t user_address, uint64_t length, uint32_t access) const;
   // Of the compat IOAS: unmaps what is mapped in `length` bytes from `iova` on, be it nothing, and
   // cuts mappings that lie across the ends. They have to be cut where the smallest pages end, and
   // the IOAS maps with such only (kOptionHugePages): EINVAL. ENOMEM (iommufd_vfio_unmap_dma in
@@ -167,6 +174,29 @@ class Iommufd {
   SystemCalls* calls_;
   int fd_;
 };
+
+static_assert(kAccessRead == compat::abi::kDmaMapFlagRead &&
+              kAccessWrite == compat::abi::kDmaMapFlagWrite);
+
+// Inline, since they are the calls that are made most.
+inline Status Iommufd::MapCompat(uint64_t iova, uint64_t user_address, uint64_t length,
+                                 uint32_t access) const {
+  compat::abi::DmaMap call = {.argsz = sizeof(call),
+                              .flags = access,
+                              .vaddr = user_address,
+                              .iova = iova,
+                              .size = length};
+  const long result = DeviceCall(*calls_, fd_, compat::abi::kIommuMapDma, &call);
+  if (result < 0) return Error{static_cast<int>(-result), "the kernel does not map the memory"};
+  return {};
+}
+
+inline Status Iommufd::CutAndUnmap(uint64_t iova, uint64_t length) const {
+  compat::abi::DmaUnmap call = {.argsz = sizeof(call), .flags = 0, .iova = iova, .size = length};
+  const long result = DeviceCall(*calls_, fd_, compat::abi::kIommuUnmapDma, &call);
+  if (result < 0) return Error{static_cast<int>(-result), "the kernel does not unmap the range"};
+  return {};
+}
 
 }  // namespace ioas::kernel
 

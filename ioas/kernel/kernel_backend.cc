@@ -38,7 +38,7 @@ Error MapError(const Error& error) {
 
 }  // namespace
 
-Result<IommuProperties> KernelBackend::ReadProperties(IoasHandle space,
+Result<IommuProperties> KernelBackend::ReadProperties(const IoasHandle& space,
                                                       std::span<IovaRange> apertures) const {
   const Iommufd iommufd(*calls_, space.iommufd);
   const Result<RangeSummary> ranges = iommufd.IovaRanges(space.ioas, apertures);
@@ -54,21 +54,21 @@ Result<IommuProperties> KernelBackend::ReadProperties(IoasHandle space,
       .enforces_cache_coherency = *coherent};
 }
 
-Status KernelBackend::Map(IoasHandle space, const Mapping& mapping) {
+[[gnu::hot]] Status KernelBackend::Map(const IoasHandle& space, const Mapping& mapping) {
   if (space.registry != nullptr && space.registry->maps_single_pages != 0) [[unlikely]] {
     MapLargePages(space);
   }
   if (space.may_change_process && MapByFile(files_.shared, space, mapping).ok()) return {};
-  const Status mapped =
-      Iommufd(*calls_, space.iommufd)
-          .Map({space.ioas, mapping.first}, mapping.user_address,
-               LengthOf(mapping.first, mapping.last), mapping.flags & (kAccessRead | kAccessWrite));
+  const Status mapped = Iommufd(*calls_, space.iommufd)
+                            .MapCompat(mapping.first, mapping.user_address,
+                                       LengthOf(mapping.first, mapping.last),
+                                       mapping.flags & (kAccessRead | kAccessWrite));
   if (mapped.ok()) return {};
   if (mapped.error().code == EFAULT && MapByFile(files_.bars, space, mapping).ok()) return {};
   return MapError(mapped.error());
 }
 
-Status KernelBackend::MapByFile(FileMemorySource* source, IoasHandle space,
+Status KernelBackend::MapByFile(FileMemorySource* source, const IoasHandle& space,
                                 const Mapping& mapping) {
   if (source == nullptr || !maps_files_.load(std::memory_order_relaxed)) {
     return Error{ENOENT, "no file is known"};
@@ -84,45 +84,44 @@ Status KernelBackend::MapByFile(FileMemorySource* source, IoasHandle space,
   return mapped;
 }
 
-Status KernelBackend::Unmap(IoasHandle space, const Mapping& mapping) {
-  const Result<uint64_t> unmapped =
-      Iommufd(*calls_, space.iommufd)
-          .Unmap({space.ioas, mapping.first}, LengthOf(mapping.first, mapping.last));
+[[gnu::hot]] Status KernelBackend::Unmap(const IoasHandle& space, const Mapping& mapping) {
+  const Status unmapped = Iommufd(*calls_, space.iommufd)
+                              .CutAndUnmap(mapping.first, LengthOf(mapping.first, mapping.last));
   if (unmapped.ok() || unmapped.error().code == ENOENT) return {};
   return Error{EINVAL, unmapped.error().reason};
 }
 
-void KernelBackend::UnmapAll(IoasHandle space, MappingIndex& mappings) {
+void KernelBackend::UnmapAll(const IoasHandle& space, MappingIndex& mappings) {
   const Iommufd iommufd(*calls_, space.iommufd);
   if (!iommufd.Unmap({space.ioas, 0}, kEverything).ok()) Backend::UnmapAll(space, mappings);
 }
 
-void KernelBackend::Discard(IoasHandle space, const IovaRange& range) {
+void KernelBackend::Discard(const IoasHandle& space, const IovaRange& range) {
   // ENOENT is what is wanted; of other errors there is nobody to tell.
   (void)Iommufd(*calls_, space.iommufd)
       .Unmap({space.ioas, range.first}, LengthOf(range.first, range.last));
   if (range.first == 0 && range.last == UINT64_MAX) DropRegistry(space);
 }
 
-Status KernelBackend::ChangeProcess(IoasHandle space) {
+Status KernelBackend::ChangeProcess(const IoasHandle& space) {
   if (!space.may_change_process) return {};
   const Status changed = Iommufd(*calls_, space.iommufd).ChangeProcess();
   if (changed.error().code == ENOMEM) return changed;
   return {};
 }
 
-bool KernelBackend::StartDirtyTracking(IoasHandle space) {
+bool KernelBackend::StartDirtyTracking(const IoasHandle& space) {
   if (space.tables == nullptr) return false;
   const DirtyTracking tracking({*calls_, space.iommufd}, space.ioas, *space.tables);
   return tracking.IsAvailable() && tracking.Start().ok();
 }
 
-void KernelBackend::StopDirtyTracking(IoasHandle space) {
+void KernelBackend::StopDirtyTracking(const IoasHandle& space) {
   if (space.tables == nullptr) return;
   DirtyTracking({*calls_, space.iommufd}, space.ioas, *space.tables).Stop();
 }
 
-bool KernelBackend::ReadDirtyPages(IoasHandle space, const IovaRange& range, uint64_t page_size,
+bool KernelBackend::ReadDirtyPages(const IoasHandle& space, const IovaRange& range, uint64_t page_size,
                                    uint64_t* words) {
   if (space.tables == nullptr) return false;
   const DirtyTracking tracking({*calls_, space.iommufd}, space.ioas, *space.tables);

@@ -48,7 +48,7 @@ class KernelBackend final : public Backend {
   // What the devices that are attached to `space`, which has to be its /dev/iommu's compat IOAS,
   // can map. `apertures` is filled in and referred to; of more than fit the lowest are taken.
   // Reserved ranges are cut out of the apertures already. Errors are iommufd's.
-  Result<IommuProperties> ReadProperties(IoasHandle space, std::span<IovaRange> apertures) const;
+  Result<IommuProperties> ReadProperties(const IoasHandle& space, std::span<IovaRange> apertures) const;
 
   // Fails with what type 1's MAP_DMA could say as well:
   //   EINVAL, ENOMEM, EFAULT, EEXIST, ENOSPC       as they are
@@ -56,37 +56,37 @@ class KernelBackend final : public Backend {
   //   all others                                   EINVAL
   // Memory that cannot be mapped as such (EFAULT) is mapped by its file, if that can be, and so is
   // what may pass to another process: its mm would stay charged otherwise.
-  Status Map(IoasHandle space, const Mapping& mapping) override;
+  Status Map(const IoasHandle& space, const Mapping& mapping) override;
   // A mapping that the kernel does not have any more is unmapped. All other errors are EINVAL.
-  Status Unmap(IoasHandle space, const Mapping& mapping) override;
-  void UnmapAll(IoasHandle space, MappingIndex& mappings) override;
-  void Discard(IoasHandle space, const IovaRange& range) override;
+  Status Unmap(const IoasHandle& space, const Mapping& mapping) override;
+  void UnmapAll(const IoasHandle& space, MappingIndex& mappings) override;
+  void Discard(const IoasHandle& space, const IovaRange& range) override;
   // Where a mapping is no file's nothing changes, and the process that made it stays charged.
-  Status ChangeProcess(IoasHandle space) override;
+  Status ChangeProcess(const IoasHandle& space) override;
 
   // Windows. Errors are those of Map; memory that the kernel cannot pin is EFAULT.
-  Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
-  void Unpin(IoasHandle space, const PinnedMemory& pinned) override;
-  Status MapRun(IoasHandle space, const PageRun& run) override;
+  Result<uint32_t> Pin(const IoasHandle& space, const MemoryRange& memory) override;
+  void Unpin(const IoasHandle& space, const PinnedMemory& pinned) override;
+  Status MapRun(const IoasHandle& space, const PageRun& run) override;
   // What lies beside the range stays reachable, all the time. EINVAL.
-  Status UnmapRange(IoasHandle space, const IovaRange& iovas) override;
+  Status UnmapRange(const IoasHandle& space, const IovaRange& iovas) override;
 
-  bool StartDirtyTracking(IoasHandle space) override;
-  void StopDirtyTracking(IoasHandle space) override;
-  bool ReadDirtyPages(IoasHandle space, const IovaRange& range, uint64_t page_size,
+  bool StartDirtyTracking(const IoasHandle& space) override;
+  void StopDirtyTracking(const IoasHandle& space) override;
+  bool ReadDirtyPages(const IoasHandle& space, const IovaRange& range, uint64_t page_size,
                       uint64_t* words) override;
 
  private:
   // Whether the address space uses the smallest pages only, which only an empty one can change to.
   // EINVAL.
-  Status MapSinglePages(IoasHandle space);
-  void MapLargePages(IoasHandle space);
+  Status MapSinglePages(const IoasHandle& space);
+  void MapLargePages(const IoasHandle& space);
   // MapRun of memory that lies at `from` in the registry.
-  Status CopyRun(IoasHandle space, const PageRun& run, uint64_t from);
+  Status CopyRun(const IoasHandle& space, const PageRun& run, uint64_t from);
   // Gives up all that is pinned.
-  void DropRegistry(IoasHandle space);
+  void DropRegistry(const IoasHandle& space);
 
-  Status MapByFile(FileMemorySource* source, IoasHandle space, const Mapping& mapping);
+  Status MapByFile(FileMemorySource* source, const IoasHandle& space, const Mapping& mapping);
 
   SystemCalls* calls_;
   FileMemorySources files_;

@@ -27,11 +27,10 @@ constexpr Mapping kMapping = {.first = 0x10000,
 class KernelBackendTest : public ::testing::Test {
  protected:
   void FailMap(int code) {
-    calls_.OnIoctl<iommu::IoasMap>(iommu::kIoasMap, [code](iommu::IoasMap&) { return -code; });
+    calls_.OnIoctl<abi::DmaMap>(abi::kIommuMapDma, [code](abi::DmaMap&) { return -code; });
   }
   void FailUnmap(int code) {
-    calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap,
-                                     [code](iommu::IoasUnmap&) { return -code; });
+    calls_.OnIoctl<abi::DmaUnmap>(abi::kIommuUnmapDma, [code](abi::DmaUnmap&) { return -code; });
   }
 
   ScriptedSystemCalls calls_;
@@ -39,12 +38,12 @@ class KernelBackendTest : public ::testing::Test {
 };
 
 TEST_F(KernelBackendTest, MapsTheWholeMappingWithItsAccessAlone) {
-  calls_.OnIoctl<iommu::IoasMap>(iommu::kIoasMap, [](const iommu::IoasMap& call) {
-    EXPECT_EQ(call.ioas_id, 3u);
+  calls_.OnIoctl<abi::DmaMap>(abi::kIommuMapDma, [](const abi::DmaMap& call) {
+    EXPECT_EQ(call.argsz, sizeof(call));
     EXPECT_EQ(call.iova, 0x10000u);
-    EXPECT_EQ(call.length, 0x2000u);
-    EXPECT_EQ(call.user_va, 0x7000000u);
-    EXPECT_EQ(call.flags, iommu::kIoasMapFixedIova | iommu::kIoasMapReadable);
+    EXPECT_EQ(call.size, 0x2000u);
+    EXPECT_EQ(call.vaddr, 0x7000000u);
+    EXPECT_EQ(call.flags, abi::kDmaMapFlagRead);
     return 0;
   });
   EXPECT_TRUE(backend_.Map(kSpace, kMapping).ok());
@@ -152,10 +151,11 @@ TEST_F(KernelBackendTest, OnlyErrorsOfType1LeaveMap) {
 }
 
 TEST_F(KernelBackendTest, UnmapsTheWholeMapping) {
-  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [](const iommu::IoasUnmap& call) {
-    EXPECT_EQ(call.ioas_id, 3u);
+  calls_.OnIoctl<abi::DmaUnmap>(abi::kIommuUnmapDma, [](const abi::DmaUnmap& call) {
+    EXPECT_EQ(call.argsz, sizeof(call));
+    EXPECT_EQ(call.flags, 0u);
     EXPECT_EQ(call.iova, 0x10000u);
-    EXPECT_EQ(call.length, 0x2000u);
+    EXPECT_EQ(call.size, 0x2000u);
     return 0;
   });
   EXPECT_TRUE(backend_.Unmap(kSpace, kMapping).ok());
@@ -198,9 +198,9 @@ TEST_F(KernelBackendUnmapAllTest, OneCallUnmapsAll) {
 
 TEST_F(KernelBackendUnmapAllTest, WhereThatFailsEachMappingIsUnmapped) {
   int unmapped = 0;
-  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [&](const iommu::IoasUnmap& call) {
-    if (call.length == UINT64_MAX) return -EBUSY;
-    EXPECT_EQ(call.length, 4096u);
+  calls_.OnIoctl<iommu::IoasUnmap>(iommu::kIoasUnmap, [](iommu::IoasUnmap&) { return -EBUSY; });
+  calls_.OnIoctl<abi::DmaUnmap>(abi::kIommuUnmapDma, [&](const abi::DmaUnmap& call) {
+    EXPECT_EQ(call.size, 4096u);
     ++unmapped;
     return 0;
   });

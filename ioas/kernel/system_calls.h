@@ -19,7 +19,9 @@ class SystemCalls {
   virtual long Invoke(long number, const long (&arguments)[6]) = 0;
 
   // Makes an ioctl, the call that is made most, as Invoke would.
-  virtual long Ioctl(int fd, uint32_t request, long argument) {
+  long Ioctl(int fd, uint32_t request, long argument) {
+    if (are_real_) [[likely]]
+      return SystemCall(SYS_ioctl, fd, request, argument);
     return Invoke(SYS_ioctl, {fd, request, argument, 0, 0, 0});
   }
 
@@ -37,6 +39,12 @@ class SystemCalls {
   // calls while exit runs destructors.
   SystemCalls() = default;
   ~SystemCalls() = default;
+
+ private:
+  friend class RealCalls;
+  explicit constexpr SystemCalls(bool are_real) : are_real_(are_real) {}
+
+  const bool are_real_ = false;
 };
 
 // The kernel's own.

@@ -52,7 +52,7 @@ Result<uint64_t> MapInRegistry(const Iommufd& iommufd, PinRegistry& registry,
 
 }  // namespace
 
-Status KernelBackend::MapSinglePages(IoasHandle space) {
+Status KernelBackend::MapSinglePages(const IoasHandle& space) {
   if (space.registry == nullptr) return kNoRegistry;
   if (space.registry->maps_single_pages != 0) return {};
   IOAS_RETURN_IF_ERROR(
@@ -61,13 +61,13 @@ Status KernelBackend::MapSinglePages(IoasHandle space) {
   return {};
 }
 
-void KernelBackend::MapLargePages(IoasHandle space) {
+void KernelBackend::MapLargePages(const IoasHandle& space) {
   if (Iommufd(*calls_, space.iommufd).SetOption(abi::kOptionHugePages, space.ioas, 1).ok()) {
     space.registry->maps_single_pages = 0;
   }
 }
 
-void KernelBackend::DropRegistry(IoasHandle space) {
+void KernelBackend::DropRegistry(const IoasHandle& space) {
   if (space.registry == nullptr || space.registry->ioas == 0) return;
   const Iommufd iommufd(*calls_, space.iommufd);
   if (space.registry->hwpt != 0) (void)iommufd.Destroy(space.registry->hwpt);
@@ -76,7 +76,7 @@ void KernelBackend::DropRegistry(IoasHandle space) {
   space.registry->hwpt = 0;
 }
 
-Result<uint32_t> KernelBackend::Pin(IoasHandle space, const MemoryRange& memory) {
+Result<uint32_t> KernelBackend::Pin(const IoasHandle& space, const MemoryRange& memory) {
   if (space.registry == nullptr) return kNoRegistry;
   const Iommufd iommufd(*calls_, space.iommufd);
   const Result<uint64_t> iova = MapInRegistry(iommufd, *space.registry, memory, kReadWrite);
@@ -88,14 +88,14 @@ Result<uint32_t> KernelBackend::Pin(IoasHandle space, const MemoryRange& memory)
   return static_cast<uint32_t>(*iova >> kPlaceShift);
 }
 
-void KernelBackend::Unpin(IoasHandle space, const PinnedMemory& pinned) {
+void KernelBackend::Unpin(const IoasHandle& space, const PinnedMemory& pinned) {
   if (space.registry == nullptr) return;
   // What is not there any more is unpinned; of other errors there is nobody to tell.
   (void)Iommufd(*calls_, space.iommufd)
       .Unmap({space.registry->ioas, uint64_t{pinned.place} << kPlaceShift}, pinned.memory.size());
 }
 
-Status KernelBackend::CopyRun(IoasHandle space, const PageRun& run, uint64_t from) {
+Status KernelBackend::CopyRun(const IoasHandle& space, const PageRun& run, uint64_t from) {
   const Iommufd iommufd(*calls_, space.iommufd);
   const auto copy = [&] {
     return iommufd.Copy({space.ioas, run.iovas.first}, {space.registry->ioas, from},
@@ -112,7 +112,7 @@ Status KernelBackend::CopyRun(IoasHandle space, const PageRun& run, uint64_t fro
   return Error{ENOMEM, copied.error().reason};
 }
 
-Status KernelBackend::MapRun(IoasHandle space, const PageRun& run) {
+Status KernelBackend::MapRun(const IoasHandle& space, const PageRun& run) {
   IOAS_RETURN_IF_ERROR(MapSinglePages(space));
   if (run.pin) {
     const uint64_t offset = run.user_address - run.pin->memory.first;
@@ -140,7 +140,7 @@ Status KernelBackend::MapRun(IoasHandle space, const PageRun& run) {
   return copied;
 }
 
-Status KernelBackend::UnmapRange(IoasHandle space, const IovaRange& iovas) {
+Status KernelBackend::UnmapRange(const IoasHandle& space, const IovaRange& iovas) {
   const Status unmapped = Iommufd(*calls_, space.iommufd).CutAndUnmap(iovas.first, SizeOf(iovas));
   if (unmapped.ok()) return {};
   return Error{EINVAL, unmapped.error().reason};

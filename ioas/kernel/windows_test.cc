@@ -174,6 +174,7 @@ TEST_F(WindowsTest, UnpinnedRunReplacesByWayOfTheRegistry) {
 
 TEST_F(WindowsTest, MappingsOfTheNextContainerAreLargeAgain) {
   ASSERT_TRUE(backend_.MapRun(space_, kRun).ok());
+  calls_.OnIoctl<abi::DmaMap>(abi::kIommuMapDma, [](const abi::DmaMap&) { return 0; });
   ASSERT_TRUE(backend_.Map(space_, {.first = 0, .last = 0xfff, .flags = kAccessRead}).ok());
   EXPECT_EQ(large_pages_, 1);
 }

@@ -107,7 +107,7 @@ Status Populate(uint64_t user_address, uint64_t size, bool writable) {
 
 IommuProperties SoftBackend::properties() { return PropertiesOf(IommuProfile::kAuto); }
 
-Status SoftBackend::Map(IoasHandle /*space*/, const Mapping& mapping) {
+Status SoftBackend::Map(const IoasHandle& /*space*/, const Mapping& mapping) {
   if (FileTable::IsFile(mapping.owner)) return MapFile(mapping);
   const Result<uint32_t> self = processes_.Register();
   if (!self.ok()) return self.error();
@@ -176,13 +176,13 @@ void SoftBackend::Release(uint32_t file) {
   if (FileTable(processes_).Release(file)) ForgetFiles(processes_);
 }
 
-Status SoftBackend::Unmap(IoasHandle /*space*/, const Mapping& mapping) {
+Status SoftBackend::Unmap(const IoasHandle& /*space*/, const Mapping& mapping) {
   processes_.UnlockMemory(ProcessBehind(processes_, mapping.owner), SizeOf(mapping));
   if (FileTable::IsFile(mapping.owner)) Release(mapping.owner);
   return {};
 }
 
-Status SoftBackend::Keep(IoasHandle /*space*/, const Mapping& mapping) {
+Status SoftBackend::Keep(const IoasHandle& /*space*/, const Mapping& mapping) {
   if (FileTable::IsFile(mapping.owner)) {
     FileTable(processes_).Hold(mapping.owner);
   } else {
@@ -191,7 +191,7 @@ Status SoftBackend::Keep(IoasHandle /*space*/, const Mapping& mapping) {
   return {};
 }
 
-void SoftBackend::Forget(IoasHandle /*space*/, const Mapping& mapping) {
+void SoftBackend::Forget(const IoasHandle& /*space*/, const Mapping& mapping) {
   if (FileTable::IsFile(mapping.owner)) {
     Release(mapping.owner);
   } else {
@@ -199,7 +199,7 @@ void SoftBackend::Forget(IoasHandle /*space*/, const Mapping& mapping) {
   }
 }
 
-void SoftBackend::KeepReachable(IoasHandle /*space*/, Mapping& mapping) {
+void SoftBackend::KeepReachable(const IoasHandle& /*space*/, Mapping& mapping) {
   const Result<uint32_t> self = processes_.Register();
   if (!self.ok() || mapping.owner != *self) return;
   const std::optional<FilePiece> piece = FileBehind(mapping.user_address, SizeOf(mapping));
@@ -213,7 +213,7 @@ void SoftBackend::KeepReachable(IoasHandle /*space*/, Mapping& mapping) {
   mapping.user_address = piece->offset;
 }
 
-Status SoftBackend::ChangeOwner(IoasHandle /*space*/, const Mapping& from, const Mapping& to) {
+Status SoftBackend::ChangeOwner(const IoasHandle& /*space*/, const Mapping& from, const Mapping& to) {
   const uint32_t before = ProcessBehind(processes_, from.owner);
   const uint32_t after = ProcessBehind(processes_, to.owner);
   if (before != after) {
@@ -225,12 +225,12 @@ Status SoftBackend::ChangeOwner(IoasHandle /*space*/, const Mapping& from, const
   return {};
 }
 
-Result<uint32_t> SoftBackend::Pin(IoasHandle /*space*/, const MemoryRange& memory) {
+Result<uint32_t> SoftBackend::Pin(const IoasHandle& /*space*/, const MemoryRange& memory) {
   IOAS_RETURN_IF_ERROR(Populate(memory.first, memory.size(), /*writable=*/true));
   return 0u;
 }
 
-Status SoftBackend::MapRun(IoasHandle /*space*/, const PageRun& run) {
+Status SoftBackend::MapRun(const IoasHandle& /*space*/, const PageRun& run) {
   if (run.pin) return {};
   return Populate(run.user_address, run.iovas.last - run.iovas.first + 1, /*writable=*/true);
 }

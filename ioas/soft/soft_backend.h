@@ -18,20 +18,20 @@ class SoftBackend final : public Backend {
 
   // Nothing holds the pages in place afterwards: DMA goes to whatever the process has at the
   // address by then, as long as it has anything.
-  Status Map(IoasHandle space, const Mapping& mapping) override;
-  Status Unmap(IoasHandle space, const Mapping& mapping) override;
-  Status Keep(IoasHandle space, const Mapping& mapping) override;
-  void Forget(IoasHandle space, const Mapping& mapping) override;
+  Status Map(const IoasHandle& space, const Mapping& mapping) override;
+  Status Unmap(const IoasHandle& space, const Mapping& mapping) override;
+  Status Keep(const IoasHandle& space, const Mapping& mapping) override;
+  void Forget(const IoasHandle& space, const Mapping& mapping) override;
   // Mappings of shared files become mappings of the files, whatever becomes of the process.
-  void KeepReachable(IoasHandle space, Mapping& mapping) override;
-  Status ChangeOwner(IoasHandle space, const Mapping& from, const Mapping& to) override;
+  void KeepReachable(const IoasHandle& space, Mapping& mapping) override;
+  Status ChangeOwner(const IoasHandle& space, const Mapping& from, const Mapping& to) override;
   // What a window leads to is faulted in once; nothing else is to be done but in the page table.
-  Result<uint32_t> Pin(IoasHandle space, const MemoryRange& memory) override;
-  Status MapRun(IoasHandle space, const PageRun& run) override;
-  Status UnmapRange(IoasHandle /*space*/, const IovaRange& /*iovas*/) override { return {}; }
+  Result<uint32_t> Pin(const IoasHandle& space, const MemoryRange& memory) override;
+  Status MapRun(const IoasHandle& space, const PageRun& run) override;
+  Status UnmapRange(const IoasHandle& /*space*/, const IovaRange& /*iovas*/) override { return {}; }
   // Devices translate by index and page tables, which their owner puts right; locked memory went
   // with its process.
-  void Discard(IoasHandle /*space*/, const IovaRange& /*range*/) override {}
+  void Discard(const IoasHandle& /*space*/, const IovaRange& /*range*/) override {}
 
  private:
   Status MapOwn(const Mapping& mapping);

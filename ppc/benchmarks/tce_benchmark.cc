@@ -83,7 +83,7 @@ class World {
   template <typename Structure>
   void Call(uint32_t request, Structure* structure) {
     if (!host_.host()
-             .Ioctl(container_, slot_, request, reinterpret_cast<uint64_t>(structure), caller_)
+             .Ioctl(container_, slot_, {request, reinterpret_cast<uint64_t>(structure), caller_})
              .ok()) {
       Fail("a call failed");
     }

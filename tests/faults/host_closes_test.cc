@@ -88,8 +88,8 @@ class HostClosesTest : public testing::Test {
     };
     const auto& [request, argument] = calls[random() % std::size(calls)];
     compat::soft::TestMemory memory;
-    const auto result = host_.host().Ioctl(file.descriptor, slot, request,
-                                           reinterpret_cast<uint64_t>(argument), memory);
+    const auto result = host_.host().Ioctl(file.descriptor, slot,
+                                           {request, reinterpret_cast<uint64_t>(argument), memory});
     return result.ok() ? *result : -result.error().code;
   }
 

@@ -16,14 +16,13 @@ class BackendTest : public DeviceTest {
  protected:
   BackendTest() {
     Attach(ioas_);
-    const auto properties = backend_.ReadProperties(handle(), apertures_);
+    const auto properties = backend_.ReadProperties(handle_, apertures_);
     EXPECT_TRUE(properties.ok());
     state_ = *ioas::AddressSpace::Create(arena_, *properties, 1000);
   }
   ~BackendTest() override { arena_.Unmap(); }
 
-  ioas::IoasHandle handle() const { return {iommufd_.fd(), ioas_}; }
-  ioas::AddressSpace space() { return {arena_, state_, &backend_, handle()}; }
+  ioas::AddressSpace space() { return {arena_, state_, &backend_, &handle_}; }
 
   Mapping MappingAt(uint64_t iova, uint64_t pages) const {
     return {.first = iova,
@@ -50,13 +49,14 @@ class BackendTest : public DeviceTest {
   Memory memory_{4 * kPage};
   ioas::kernel::FailingSystemCalls failing_{calls_};
   ioas::kernel::KernelBackend backend_{failing_};
+  const ioas::IoasHandle handle_ = {iommufd_.fd(), ioas_};
   ioas::Arena arena_ = *ioas::Arena::CreatePrivate(1 << 20);
   ioas::IovaRange apertures_[ioas::kMaxApertures] = {};
   ioas::ArenaRef<ioas::AddressSpaceState> state_;
 };
 
 TEST_F(BackendTest, PropertiesAreTheHardwares) {
-  const auto properties = backend_.ReadProperties(handle(), apertures_);
+  const auto properties = backend_.ReadProperties(handle_, apertures_);
   ASSERT_TRUE(properties.ok());
   EXPECT_EQ(properties->page_sizes & (kPage * 2 - 1), kPage);
   ASSERT_GE(properties->apertures.size(), 2u);
@@ -88,9 +88,9 @@ TEST_F(BackendTest, AllIsUnmappedAtOnce) {
 TEST_F(BackendTest, DiscardTakesOneRangeOrAll) {
   ASSERT_TRUE(iommufd_.Map({ioas_, 0x10000}, memory_.address(), kPage, kReadWrite).ok());
   ASSERT_TRUE(iommufd_.Map({ioas_, 0x20000}, memory_.address(), kPage, kReadWrite).ok());
-  backend_.Discard(handle(), {0x10000, 0x10fff});
+  backend_.Discard(handle_, {0x10000, 0x10fff});
   EXPECT_EQ(iommufd_.Unmap({ioas_, 0x10000}, kPage).error().code, ENOENT);
-  backend_.Discard(handle(), {0, UINT64_MAX});
+  backend_.Discard(handle_, {0, UINT64_MAX});
   EXPECT_EQ(PinnedBytes(), 0u);
 }
 

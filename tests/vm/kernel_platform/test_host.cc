@@ -57,7 +57,7 @@ int TestHost::OpenGroup(uint32_t number) {
 
 long TestHost::Ioctl(int fd, uint32_t request, uint64_t argument) {
   TestMemory memory;
-  return Answer(host_->Ioctl(fd, slots_.at(fd), request, argument, memory));
+  return Answer(host_->Ioctl(fd, slots_.at(fd), {request, argument, memory}));
 }
 
 void TestHost::Close(int fd) {
