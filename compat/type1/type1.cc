@@ -29,6 +29,18 @@ uint32_t Type1Personality::MappingLimit(decode::ContainerType /*type*/) const {
   return kMappingLimit;
 }
 
+ioas::Status Type1Personality::Admit(const vfio::ContainerContext& context,
+                                     decode::ContainerType /*type*/, uint32_t /*groups*/) const {
+  // None yet: what the container holds is of another one's time.
+  if (context.container->type == decode::ContainerType::kNone) return {};
+  ioas::AddressSpace space = context.space();
+  ioas::AddressSpace::Lock lock(space);
+  if (context.container->invalid_addresses != 0) {
+    return ioas::Error{EBUSY, "the address of a mapping is invalid"};
+  }
+  return {};
+}
+
 ioas::Status Type1Personality::Open(const vfio::ContainerContext& context,
                                     decode::ContainerType /*type*/) const {
   context.container->dirty_tracking = 0;

@@ -17,6 +17,10 @@ class Type1Personality final : public vfio::Personality {
   long CheckExtension(uint64_t extension, const vfio::ContainerState* container) const override;
   bool Offers(uint64_t type) const override;
   uint32_t MappingLimit(decode::ContainerType /*type*/) const override;
+  // EBUSY for another group while a mapping's address is invalid, since its memory might have to be
+  // pinned then (vfio_iommu_type1_attach_group).
+  ioas::Status Admit(const vfio::ContainerContext& context, decode::ContainerType type,
+                     uint32_t groups) const override;
   ioas::Status Open(const vfio::ContainerContext& context,
                     decode::ContainerType /*type*/) const override;
   void Close(const vfio::ContainerContext& context) const override;

@@ -208,5 +208,15 @@ TEST_F(Type1Test, ContainerLosesItsMappingsWithItsLastGroup) {
   EXPECT_EQ(Map(0, kPage), 0);
 }
 
+TEST_F(Type1Test, NoOtherGroupJoinsWhileAnAddressIsInvalid) {
+  Choose(abi::kType1v2Iommu);
+  ASSERT_EQ(Map(0, kPage), 0);
+  ASSERT_EQ(Unmap(0, kPage, abi::kDmaUnmapFlagVaddr), long{kPage});
+  const int other = host_.OpenGroup(soft::TestHost::kOtherGroup);
+  EXPECT_EQ(host_.Ioctl(other, abi::kGroupSetContainer, &container_), -EBUSY);
+  ASSERT_EQ(Map(0, kPage, abi::kDmaMapFlagVaddr), 0);
+  EXPECT_EQ(host_.Ioctl(other, abi::kGroupSetContainer, &container_), 0);
+}
+
 }  // namespace
 }  // namespace compat::type1
