@@ -148,7 +148,8 @@ void CheckTyped(const decode::DecodedCall& call, InputMemory& memory, const Expe
   const ioas::Result<Struct> typed = call.CopyIn<Struct>();
   RequireSame(typed.error().code, expected, memory);
   if (!typed.ok()) return;
-  FUZZ_REQUIRE(std::memcmp(&*typed, expected.structure.data(), sizeof(Struct)) == 0);
+  const Struct value = *typed;
+  FUZZ_REQUIRE(std::memcmp(&value, expected.structure.data(), sizeof(Struct)) == 0);
 }
 
 void CheckLegacyStructs(const decode::DecodedCall& call, InputMemory& memory,

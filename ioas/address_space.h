@@ -321,11 +321,7 @@ class AddressSpace {
   // Apertures minus reserved ranges, as far as limits allow, ascending, into `ranges`
   // (kMaxUsableRanges of them are always enough). Returns how many there are.
   uint32_t UsableRanges(std::span<IovaRange> ranges) const;
-  bool IsUsable(const IovaRange& range) const {
-    // Mostly it lies in the lowest.
-    if (state_->unreserved_count != 0 && state_->unreserved[0].Contains(range)) return true;
-    return IsInUsableRange(range);
-  }
+  bool IsUsable(const IovaRange& range) const;
 
   // Keeps `range` free of mappings for `owner`. EADDRINUSE if something is mapped or allowed there,
   // ENOSPC if

@@ -30,6 +30,12 @@ class AddressSpaceChange {
   AddressSpaceState& state_;
 };
 
+inline bool AddressSpace::IsUsable(const IovaRange& range) const {
+  // Mostly it lies in the lowest.
+  if (state_->unreserved_count != 0 && state_->unreserved[0].Contains(range)) return true;
+  return IsInUsableRange(range);
+}
+
 inline Status AddressSpace::Map(const Mapping& mapping) {
   MappingIndex index = mappings();
   const MappingIndex::Place place = index.Find(mapping.first);

@@ -78,9 +78,9 @@ struct DecodedCall {
   // structure of compat/abi, or int32_t or uint32_t for kInt. Its argsz is the caller's.
   template <typename T>
   ioas::Result<T> CopyIn() const {
-    ioas::Result<T> result = T{};
-    if (const ioas::Status copied = CopyIn(*result); !copied.ok()) result = copied.error();
-    return result;
+    T value{};
+    IOAS_RETURN_IF_ERROR(CopyIn(value));
+    return value;
   }
   // The same for calls that are made most. If it fails, what is in `out` is undefined.
   template <typename T>

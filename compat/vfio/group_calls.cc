@@ -15,18 +15,18 @@ bool IsOpen(const Host& host, const GroupFile& file) {
 }
 
 ioas::Result<long> GetStatus(Host& host, uint32_t index, const decode::DecodedCall& call) {
-  ioas::Result<abi::GroupStatus> status = call.CopyIn<abi::GroupStatus>();
-  if (!status.ok()) return status.error();
+  abi::GroupStatus status;
+  IOAS_RETURN_IF_ERROR(call.CopyIn(status));
   {
     Host::Lock lock(host);
-    status->flags = 0;
+    status.flags = 0;
     if (host.state().groups[index].has_iommu()) {
-      status->flags = abi::kGroupFlagsViable | abi::kGroupFlagsContainerSet;
+      status.flags = abi::kGroupFlagsViable | abi::kGroupFlagsContainerSet;
     } else if (host.platform().IsViable(index)) {
-      status->flags = abi::kGroupFlagsViable;
+      status.flags = abi::kGroupFlagsViable;
     }
   }
-  IOAS_RETURN_IF_ERROR(call.CopyOut(*status));
+  IOAS_RETURN_IF_ERROR(call.CopyOut(status));
   return 0L;
 }
 

@@ -5,6 +5,7 @@
 #ifndef IOAS_BASE_RESULT_H_
 #define IOAS_BASE_RESULT_H_
 
+#include <cassert>
 #include <cerrno>
 #include <type_traits>
 #include <utility>
@@ -46,7 +47,8 @@ class [[nodiscard]] Result {
   Error error_{0, nullptr};
 };
 
-// The same where that takes two registers: functions return it in these.
+// The same where that takes two registers, in which functions return it. Its value cannot be
+// changed.
 template <typename T>
 requires internal::kIsWord<T>
 class [[nodiscard]] Result<T> {
@@ -57,10 +59,12 @@ class [[nodiscard]] Result<T> {
 
   bool ok() const { return code_ == 0; }
   Error error() const { return {static_cast<int>(code_), ok() ? nullptr : reason_}; }
-  T& operator*() { return value_; }
-  const T& operator*() const { return value_; }
-  T* operator->() { return &value_; }
-  const T* operator->() const { return &value_; }
+  // As above; a T{} unless ok().
+  T operator*() const { return ok() ? value_ : T{}; }
+  const T* operator->() const {
+    assert(ok());
+    return &value_;
+  }
 
  private:
   union {

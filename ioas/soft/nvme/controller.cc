@@ -143,7 +143,7 @@ bool NvmeController::ServeIoQueue(uint32_t id) {
   SubmissionEntry commands[kBatch];
   const Result<uint32_t> fetched = queues_.Fetch(id, commands);
   if (!fetched.ok()) Fail();
-  if (*fetched == 0) return false;
+  if (!fetched.ok() || *fetched == 0) return false;
   const uint64_t cost_before = io_commands_.cost();
   for (uint32_t i = 0; i < *fetched; ++i) {
     Complete(id, commands[i], {.status = io_commands_.Execute(commands[i])});
