@@ -64,6 +64,9 @@ struct MappingIndex::SpentNodes {
   }
 };
 
+// Whether there are more leaves than the cache is likely to hold.
+static bool IsLarge(const MappingIndexState& state) { return state.height > 2; }
+
 // The leaf that is responsible for `iova`. There must be nodes. Leaves and the branches
 // right above them are too many to stay in the cache, so what a search may touch of them is fetched
 // at once, instead of one line when the one before has arrived.
@@ -71,11 +74,11 @@ inline const MappingLeaf* MappingIndex::Descend(uint64_t iova) const {
   uint32_t unit = state_->root;
   for (uint32_t level = state_->height; level > 1; --level) {
     const MappingBranch* branch = NodeAt<MappingBranch>(unit);
-    if (level == 2) branch->PrefetchKeys();
+    if (level == 2 && IsLarge(*state_)) branch->PrefetchKeys();
     unit = branch->value[branch->CountUpTo(iova) - 1];
   }
   MappingLeaf* leaf = NodeAt<MappingLeaf>(unit);
-  leaf->Prefetch();
+  if (IsLarge(*state_)) leaf->Prefetch();
   return leaf;
 }
 
@@ -85,14 +88,14 @@ MappingLeaf* MappingIndex::DescendAndRemember(uint64_t iova) const {
   uint32_t unit = state_->root;
   for (uint32_t level = state_->height; level > 1; --level) {
     const MappingBranch* branch = NodeAt<MappingBranch>(unit);
-    if (level == 2) branch->PrefetchKeys();
+    if (level == 2 && IsLarge(*state_)) branch->PrefetchKeys();
     const size_t position = branch->CountUpTo(iova) - 1;
     part.first = branch->key[position];
     if (position + 1 < branch->count()) part.last = branch->key[position + 1] - 1;
     unit = branch->value[position];
   }
   MappingLeaf* leaf = NodeAt<MappingLeaf>(unit);
-  leaf->Prefetch();
+  if (IsLarge(*state_)) leaf->Prefetch();
   // A process may die anywhere in here.
   state_->recent_leaf = 0;
   std::atomic_signal_fence(std::memory_order_seq_cst);
