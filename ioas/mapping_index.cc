@@ -163,8 +163,9 @@ std::optional<Mapping> MappingIndex::FirstAbove(const Place& place) const {
   return MappingAt(*next, 0);
 }
 
-void MappingIndex::StorePayload(uint64_t first, const Mapping& mapping) {
+void MappingIndex::StorePayload(uint64_t first, const Mapping& mapping) const {
   const Place place = Find(first);
+  if (place.leaf_ == nullptr) return;
   MappingRecord& record = place.leaf_->record(place.position_ - 1);
   record.user_address = mapping.user_address;
   record.owner = mapping.owner;

@@ -147,7 +147,7 @@ class MappingIndex {
   MappingLeaf* NextLeaf(const Path& path) const;
   bool IsFreeBeyondLeaf(const Place& place, uint64_t last) const;
   std::optional<Mapping> FirstAbove(const Place& place) const;
-  void StorePayload(uint64_t first, const Mapping& mapping);
+  void StorePayload(uint64_t first, const Mapping& mapping) const;
   static Mapping MappingAt(const MappingLeaf& leaf, size_t position);
   static void InsertInto(MappingLeaf* leaf, size_t position, const Mapping& mapping);
 

@@ -227,6 +227,7 @@ struct alignas(kCacheLine) MappingLeaf {
   }
 
   void RemoveAt(size_t position) {
+    if (count() == 0) return;
     EntryOrder changed = order();
     keys[changed[position]] = kUnusedKey;
     changed.MoveUp(position, count() - 1);

@@ -45,7 +45,7 @@ constexpr TypeName kTypeNames[] = {
 
 namespace internal {
 
-constinit const RowsOfAll row_of = [] {
+constinit const RowsOfAll kRowOf = [] {
   RowsOfAll places{};
   for (size_t i = kRows.size(); i-- > 0;) {
     for (int kind = 0; kind < kDescriptorKinds; ++kind) {
@@ -59,7 +59,7 @@ constinit const RowsOfAll row_of = [] {
   }
   return places;
 }();
-constinit const CallRow* const rows = kRows.data();
+constinit const CallRow* const kFirstRow = kRows.data();
 
 }  // namespace internal
 

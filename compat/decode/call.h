@@ -146,8 +146,8 @@ inline constexpr int kTypeValues = static_cast<int>(ContainerType::kNoIommu) + 1
 // none.
 using RowsOfNumbers = std::array<uint8_t, 256>;
 using RowsOfAll = std::array<std::array<RowsOfNumbers, kTypeValues>, kDescriptorKinds>;
-extern const RowsOfAll row_of;
-extern const CallRow* const rows;
+extern const RowsOfAll kRowOf;
+extern const CallRow* const kFirstRow;
 
 }  // namespace internal
 
@@ -160,8 +160,8 @@ inline const CallRow* Lookup(DescriptorKind kind, ContainerType type, uint32_t r
     return nullptr;
   }
   const uint8_t place =
-      internal::row_of[static_cast<int>(kind)][static_cast<int>(type)][request & 0xff];
-  return place == 0 ? nullptr : internal::rows + (place - 1);
+      internal::kRowOf[static_cast<int>(kind)][static_cast<int>(type)][request & 0xff];
+  return place == 0 ? nullptr : internal::kFirstRow + (place - 1);
 }
 
 // The errno of a request that has no row: EINVAL on a container that has no IOMMU yet

@@ -53,24 +53,27 @@ template <typename T>
 requires internal::kIsWord<T>
 class [[nodiscard]] Result<T> {
  public:
-  Result(T value) : value_(value), code_(0) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error)
-      : reason_(error.reason), code_(error.code) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Result(T value) : content_{.value = value}, code_(0) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Result(Error error) : content_{.reason = error.reason}, code_(error.code) {}
 
   bool ok() const { return code_ == 0; }
-  Error error() const { return {static_cast<int>(code_), ok() ? nullptr : reason_}; }
+  Error error() const { return {static_cast<int>(code_), ok() ? nullptr : content_.reason}; }
   // As above; a T{} unless ok().
-  T operator*() const { return ok() ? value_ : T{}; }
+  T operator*() const { return ok() ? content_.value : T{}; }
   const T* operator->() const {
     assert(ok());
-    return &value_;
+    return &content_.value;
   }
 
  private:
-  union {
-    T value_;
-    const char* reason_;
+  union Content {
+    T value;
+    const char* reason;
   };
+
+  Content content_;
   long code_;  // as wide as a register, so that no part of one is to be kept
 };
 
