@@ -50,7 +50,8 @@ class RefusingBackend final : public ioas::Backend {
     runs_[run.iovas.first] = {run.iovas, run.user_address, run.access};
     return {};
   }
-  ioas::Status UnmapRange(const ioas::IoasHandle& /*space*/, const ioas::IovaRange& iovas) override {
+  ioas::Status UnmapRange(const ioas::IoasHandle& /*space*/,
+                          const ioas::IovaRange& iovas) override {
     IOAS_RETURN_IF_ERROR(Admit());
     Drop(iovas);
     return {};

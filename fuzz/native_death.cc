@@ -50,8 +50,8 @@ long NativeComparison::CallAndDie(uint32_t request, void* structure, size_t size
   FUZZ_REQUIRE(child >= 0);
   if (child == 0) {
     DyingMemory memory(written);
-    const auto result =
-        host_.host().Ioctl(iommufd_, slot, {request, reinterpret_cast<uint64_t>(structure), memory});
+    const auto result = host_.host().Ioctl(
+        iommufd_, slot, {request, reinterpret_cast<uint64_t>(structure), memory});
     _exit(result.error().code);
   }
   const int error = StatusOf(child);

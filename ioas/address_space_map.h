@@ -63,13 +63,16 @@ inline Status AddressSpace::Map(const Mapping& mapping) {
   return {};
 }
 
+inline Status AddressSpace::Undo(const Mapping& mapping) {
+  if (state_->is_carried_out != 0) [[likely]]
+    return backend_->Unmap(*handle_, mapping);
+  backend_->Forget(*handle_, mapping);
+  return {};
+}
+
 inline Status AddressSpace::Unmap(const MappingIndex::Place& place, const Mapping& mapping) {
   const AddressSpaceChange change(*state_, {mapping.first, mapping.last});
-  if (state_->is_carried_out != 0) [[likely]] {
-    IOAS_RETURN_IF_ERROR(backend_->Unmap(*handle_, mapping));
-  } else {
-    backend_->Forget(*handle_, mapping);
-  }
+  IOAS_RETURN_IF_ERROR(Undo(mapping));
   mappings().EraseAt(place);
   ++state_->statistics.unmaps;
   state_->statistics.bytes_mapped -= mapping.last - mapping.first + 1;

@@ -185,11 +185,7 @@ Status MappingIndex::InsertBeyondLeaf(const Place& place, const Mapping& mapping
   if (place.leaf_ == nullptr) return InsertFirst(mapping);
   ForgetRecent();
   if (mapping.last > place.last_) RaiseBound(PathTo(place.iova_));
-  if (place.leaf_->full()) return InsertIntoFull(mapping, place.leaf_);
-  const Change change(state_);
-  InsertInto(place.leaf_, place.position_, mapping);
-  ++state_->size;
-  return {};
+  return place.leaf_->full() ? InsertIntoFull(mapping, place.leaf_) : Insert(mapping);
 }
 
 // Lets the next leaf's part of the IOVA space begin with its first mapping.

@@ -141,7 +141,7 @@ class MappingIndex {
 
   const MappingLeaf* Descend(uint64_t iova) const;
   MappingLeaf* DescendAndRemember(uint64_t iova) const;
-  // Which nodes are responsible for what is about to change.
+  // To be called before it changes which nodes are responsible for what.
   void ForgetRecent() { state_->recent_leaf = 0; }
   Path PathTo(uint64_t iova) const;
   MappingLeaf* NextLeaf(const Path& path) const;

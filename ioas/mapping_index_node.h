@@ -33,6 +33,7 @@ struct alignas(kCacheLine) MappingBranch {
   static constexpr size_t kLineKeys = kCacheLine / sizeof(uint64_t);
   static constexpr size_t kLines = (kCapacity + kLineKeys) / kLineKeys;  // the count comes first
   static constexpr size_t kKeySlots = kLines * kLineKeys - 1;
+
   uint64_t used;  // how many entries there are
   uint64_t key[kKeySlots];
   uint32_t value[kCapacity];
@@ -227,7 +228,7 @@ struct alignas(kCacheLine) MappingLeaf {
   }
 
   void RemoveAt(size_t position) {
-    if (count() == 0) return;
+    if (position >= count()) return;  // no such entry
     EntryOrder changed = order();
     keys[changed[position]] = kUnusedKey;
     changed.MoveUp(position, count() - 1);

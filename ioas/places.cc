@@ -89,12 +89,6 @@ Status AddressSpace::CarryOut(const Mapping& mapping) {
                                      : backend_->Keep(*handle_, mapping);
 }
 
-Status AddressSpace::Undo(const Mapping& mapping) {
-  if (state_->is_carried_out != 0) return backend_->Unmap(*handle_, mapping);
-  backend_->Forget(*handle_, mapping);
-  return {};
-}
-
 Status AddressSpace::MapAll(std::span<const Mapping> pieces) {
   for (const Mapping& piece : pieces) {
     if ((piece.flags & kAccessWrite) != 0 && (piece.flags & kMayPermitWriting) == 0) {

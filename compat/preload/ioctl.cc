@@ -52,7 +52,7 @@ __attribute__((noinline)) int FailWithAdvice(int fd, uint32_t slot, const vfio::
 
 // The call on a descriptor that the table knows.
 __attribute__((noinline, hot)) int OwnIoctl(int fd, uint32_t slot, unsigned long request,
-                                       uint64_t argument) noexcept {
+                                            uint64_t argument) noexcept {
   // Other calls than VFIO's are made on anything: here it pays to make sure.
   if (!IsVfioRequest(request) && VerifiedSlotOf(fd) == 0) {
     return Next<"ioctl", NextIoctl>()(fd, request, argument);
@@ -94,7 +94,8 @@ __attribute__((noinline)) int UnknownIoctl(int fd, unsigned long request,
 
 // Declared with "..." by libc, whose callers pass a third argument as they would to this one: so do
 // the calling conventions of all 64-bit Linux machines, and this function needs no frame.
-COMPAT_INTERPOSE __attribute__((hot)) int ioctl(int fd, unsigned long request, uint64_t argument) noexcept {
+COMPAT_INTERPOSE __attribute__((hot)) int ioctl(int fd, unsigned long request,
+                                                uint64_t argument) noexcept {
   if (const uint32_t slot = SlotOf(fd); __builtin_expect(slot != 0, 0)) {
     return OwnIoctl(fd, slot, request, argument);
   }

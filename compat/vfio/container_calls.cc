@@ -155,8 +155,8 @@ void CountUnknown(const Host& host, ContainerState& container, uint64_t request)
   host.Tell(session::EventKind::kUnknownCall, container, number);
 }
 
-[[gnu::hot]] ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, int fd, uint32_t slot,
-                                  const CallArguments& arguments) {
+[[gnu::hot]] ioas::Result<long> ContainerIoctl(Host& host, ContainerState& container, int fd,
+                                               uint32_t slot, const CallArguments& arguments) {
   const decode::CallRow* const row = decode::Lookup(
       decode::DescriptorKind::kContainer, container.type, static_cast<uint32_t>(arguments.request));
   // Most of what programs do is the personality's, with nothing out of the ordinary about it.

@@ -181,11 +181,8 @@ static_assert(kAccessRead == compat::abi::kDmaMapFlagRead &&
 // Inline, since they are the calls that are made most.
 inline Status Iommufd::MapCompat(uint64_t iova, uint64_t user_address, uint64_t length,
                                  uint32_t access) const {
-  compat::abi::DmaMap call = {.argsz = sizeof(call),
-                              .flags = access,
-                              .vaddr = user_address,
-                              .iova = iova,
-                              .size = length};
+  compat::abi::DmaMap call = {
+      .argsz = sizeof(call), .flags = access, .vaddr = user_address, .iova = iova, .size = length};
   const long result = DeviceCall(*calls_, fd_, compat::abi::kIommuMapDma, &call);
   if (result < 0) return Error{static_cast<int>(-result), "the kernel does not map the memory"};
   return {};

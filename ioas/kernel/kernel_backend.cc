@@ -59,10 +59,10 @@ Result<IommuProperties> KernelBackend::ReadProperties(const IoasHandle& space,
     MapLargePages(space);
   }
   if (space.may_change_process && MapByFile(files_.shared, space, mapping).ok()) return {};
-  const Status mapped = Iommufd(*calls_, space.iommufd)
-                            .MapCompat(mapping.first, mapping.user_address,
-                                       LengthOf(mapping.first, mapping.last),
-                                       mapping.flags & (kAccessRead | kAccessWrite));
+  const Status mapped =
+      Iommufd(*calls_, space.iommufd)
+          .MapCompat(mapping.first, mapping.user_address, LengthOf(mapping.first, mapping.last),
+                     mapping.flags & (kAccessRead | kAccessWrite));
   if (mapped.ok()) return {};
   if (mapped.error().code == EFAULT && MapByFile(files_.bars, space, mapping).ok()) return {};
   return MapError(mapped.error());
@@ -121,8 +121,8 @@ void KernelBackend::StopDirtyTracking(const IoasHandle& space) {
   DirtyTracking({*calls_, space.iommufd}, space.ioas, *space.tables).Stop();
 }
 
-bool KernelBackend::ReadDirtyPages(const IoasHandle& space, const IovaRange& range, uint64_t page_size,
-                                   uint64_t* words) {
+bool KernelBackend::ReadDirtyPages(const IoasHandle& space, const IovaRange& range,
+                                   uint64_t page_size, uint64_t* words) {
   if (space.tables == nullptr) return false;
   const DirtyTracking tracking({*calls_, space.iommufd}, space.ioas, *space.tables);
   return tracking.IsAvailable() && tracking

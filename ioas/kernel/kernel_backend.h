@@ -48,7 +48,8 @@ class KernelBackend final : public Backend {
   // What the devices that are attached to `space`, which has to be its /dev/iommu's compat IOAS,
   // can map. `apertures` is filled in and referred to; of more than fit the lowest are taken.
   // Reserved ranges are cut out of the apertures already. Errors are iommufd's.
-  Result<IommuProperties> ReadProperties(const IoasHandle& space, std::span<IovaRange> apertures) const;
+  Result<IommuProperties> ReadProperties(const IoasHandle& space,
+                                         std::span<IovaRange> apertures) const;
 
   // Fails with what type 1's MAP_DMA could say as well:
   //   EINVAL, ENOMEM, EFAULT, EEXIST, ENOSPC       as they are

@@ -213,7 +213,8 @@ void SoftBackend::KeepReachable(const IoasHandle& /*space*/, Mapping& mapping) {
   mapping.user_address = piece->offset;
 }
 
-Status SoftBackend::ChangeOwner(const IoasHandle& /*space*/, const Mapping& from, const Mapping& to) {
+Status SoftBackend::ChangeOwner(const IoasHandle& /*space*/, const Mapping& from,
+                                const Mapping& to) {
   const uint32_t before = ProcessBehind(processes_, from.owner);
   const uint32_t after = ProcessBehind(processes_, to.owner);
   if (before != after) {
