@@ -5,6 +5,7 @@
 #include "compat/type1/dirty_bitmap.h"
 
 namespace compat::type1 {
+
 long Type1Personality::CheckExtension(uint64_t extension,
                                       const vfio::ContainerState* container) const {
   switch (extension) {
