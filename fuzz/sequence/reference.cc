@@ -235,6 +235,8 @@ long Reference::SetIommu(ReferenceContainer& container, uint64_t type) const {
   if (container.groups.empty() || container.type != kNoType) return -EINVAL;
   if (CheckExtension(container, type) == 0) return -ENODEV;
   if (type == 5 || type == 9) return -EINVAL;
+  // Version 1's table is a group's own.
+  if (type == kSpaprV1 && container.groups.size() > 1) return -EBUSY;
   container.type = static_cast<uint32_t>(type);
   container.is_default_pending = type == kSpaprV1 || type == kSpaprV2;
   return 0;
