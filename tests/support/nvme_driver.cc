@@ -1,5 +1,5 @@
 // By the NVM Express base specification 1.4: registers (3.1), queue entries (4.2, 4.6), creation of
-// queues (5.3, 5.4), Read and Write (6.9, 6.15).
+// queues (5.3, 5.4), Identify (5.15), Read and Write (6.9, 6.15).
 #include "tests/support/nvme_driver.h"
 
 #include <linux/vfio.h>
@@ -54,6 +54,8 @@ constexpr uint32_t kQueueEntries = 8;
 constexpr uint32_t kCreateSubmissionQueue = 0x01;
 constexpr uint32_t kCreateCompletionQueue = 0x05;
 constexpr uint32_t kContiguous = 1;
+constexpr uint32_t kIdentify = 0x06;
+constexpr uint32_t kIdentifyController = 1;
 constexpr uint32_t kWrite = 0x01;
 constexpr uint32_t kRead = 0x02;
 constexpr uint32_t kBlock = 512;
@@ -201,6 +203,15 @@ std::optional<uint16_t> NvmeDriver::ReadDisk(uint64_t page, uint64_t iova) {
 std::optional<uint16_t> NvmeDriver::WriteDisk(uint64_t page, uint64_t iova) {
   SubmitTransfer(kWrite, page, iova);
   return Await(io_);
+}
+
+std::optional<uint16_t> NvmeDriver::Identify(uint64_t iova) {
+  Submission identify = {};
+  identify.opcode_and_id = kIdentify;
+  identify.prp1 = iova;
+  identify.cdw10 = kIdentifyController;
+  Submit(admin_, identify);
+  return Await(admin_);
 }
 
 bool NvmeDriver::HasFailed() const { return (Load(kStatus) & kFatal) != 0; }

@@ -33,6 +33,9 @@ class NvmeDriver {
   std::optional<uint16_t> ReadDisk(uint64_t page, uint64_t iova);
   std::optional<uint16_t> WriteDisk(uint64_t page, uint64_t iova);
 
+  // Has the controller write a page that says what it is to `iova`. Returns as ReadDisk does.
+  std::optional<uint16_t> Identify(uint64_t iova);
+
   // The parts of ReadDisk.
   void SubmitRead(uint64_t page, uint64_t iova);
   std::optional<uint16_t> AwaitCompletion();

@@ -10,6 +10,11 @@
 #include <string>
 
 namespace tests {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+}  // namespace
 
 void Die(const char* what) {
   std::perror(what);
@@ -27,7 +32,7 @@ SpaprContainer::SpaprContainer(const char* group, const char* device, uint64_t s
   void* const memory =
       mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) Die("memory");
-  memory_ = static_cast<volatile std::byte*>(memory);
+  memory_ = static_cast<std::byte*>(memory);
   vfio_iommu_spapr_register_memory region = {};
   region.argsz = sizeof(region);
   region.vaddr = reinterpret_cast<uint64_t>(memory);
@@ -52,5 +57,7 @@ void SpaprContainer::Unmap(uint64_t iova, uint64_t pages) const {
   unmap.size = pages * kPage;
   if (ioctl(container_, VFIO_IOMMU_UNMAP_DMA, &unmap) != 0) Die("UNMAP_DMA");
 }
+
+std::byte* SpaprContainer::PageOfMemory(uint64_t page) const { return memory_ + page * kPage; }
 
 }  // namespace tests

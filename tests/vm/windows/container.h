@@ -8,8 +8,6 @@
 
 namespace tests {
 
-inline constexpr uint64_t kPage = 4096;
-
 // Prints what failed, with errno, and ends the program.
 [[noreturn]] void Die(const char* what);
 
@@ -19,20 +17,20 @@ class SpaprContainer {
   // of memory, zeroed and page aligned. The 32-bit window is there, and nothing is mapped.
   SpaprContainer(const char* group, const char* device, uint64_t size);
 
-  // Makes `pages` pages of the window from IOVA `iova` on lead to the memory from page
+  // Makes `pages` pages (of 4 KiB) of the window from IOVA `iova` on lead to the memory from page
   // `memory_page` on, whatever was there.
   void Map(uint64_t iova, uint64_t pages, uint64_t memory_page) const;
   // Makes them lead nowhere.
   void Unmap(uint64_t iova, uint64_t pages) const;
 
-  volatile std::byte* PageOfMemory(uint64_t page) const { return memory_ + page * kPage; }
+  std::byte* PageOfMemory(uint64_t page) const;
   int device() const { return device_; }
 
  private:
   int container_;
   int group_;
   int device_;
-  volatile std::byte* memory_;
+  std::byte* memory_;
 };
 
 }  // namespace tests

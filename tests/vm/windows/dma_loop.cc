@@ -15,12 +15,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "tests/support/nvme_driver.h"
 #include "tests/vm/windows/container.h"
-#include "tests/vm/windows/nvme_admin.h"
 
 namespace {
 
@@ -34,14 +35,14 @@ constexpr uint64_t kOtherMemory = kPages;
 
 // Pages that stay as they are: the queues, and what the device writes to. All others come and go,
 // in stretches that end where these begin.
-constexpr uint64_t kSubmissionPage = 8;
-constexpr uint64_t kCompletionPage = 9;
+constexpr uint64_t kQueues = 8;
 constexpr uint64_t kTargets[] = {21, 22, 40};
 struct Stretch {
   uint64_t first;
   uint64_t pages;
 };
-constexpr Stretch kStretches[] = {{0, 8}, {10, 11}, {23, 17}, {41, kPages - 41}};
+constexpr Stretch kStretches[] = {{0, kQueues}, {12, 9}, {23, 17}, {41, kPages - 41}};
+static_assert(kQueues + tests::NvmeDriver::kQueuePages == kStretches[1].first);
 
 constexpr auto kRound = std::chrono::milliseconds(20);
 constexpr std::byte kBefore{0xa5};
@@ -71,7 +72,9 @@ class Loop {
  public:
   Loop(const char* group, const char* device)
       : container_(group, device, 2 * kPages * kPage),
-        controller_(DeviceWithPages(), PageAt(kSubmissionPage), PageAt(kCompletionPage)) {
+        controller_(container_.PageOfMemory(kQueues), IovaOf(kQueues)) {
+    container_.Map(kIova, kPages, 0);
+    if (!controller_.Start(container_.device())) tests::Die("the controller");
     if (!Transfer(kTargets[0])) tests::Die("the first transfer");
     const volatile std::byte* const page = container_.PageOfMemory(kTargets[0]);
     expected_.assign(page, page + kPage);
@@ -98,16 +101,6 @@ class Loop {
   }
 
  private:
-  tests::DmaPage PageAt(uint64_t page) const {
-    return {container_.PageOfMemory(page), IovaOf(page)};
-  }
-
-  // The device, which reaches all pages.
-  int DeviceWithPages() const {
-    container_.Map(kIova, kPages, 0);
-    return container_.device();
-  }
-
   bool Round() {
     // Nothing is under way, so even what the queues are on can be mapped anew.
     container_.Map(kIova, kPages, 0);
@@ -131,11 +124,11 @@ class Loop {
   bool Transfer(uint64_t page) {
     volatile std::byte* const memory = container_.PageOfMemory(page);
     std::fill_n(memory, kPage, kBefore);
-    const uint16_t status = controller_.Identify(IovaOf(page));
+    const std::optional<uint16_t> status = controller_.Identify(IovaOf(page));
     ++transfers_;
     if (status != 0) {
-      std::printf("transfer %" PRIu64 " to page %" PRIu64 ": status 0x%x\n", transfers_, page,
-                  unsigned{status});
+      std::printf("transfer %" PRIu64 " to page %" PRIu64 ": %s, status 0x%x\n", transfers_, page,
+                  status ? "it failed" : "no answer", unsigned{status.value_or(0)});
       return false;
     }
     if (std::equal(expected_.begin(), expected_.end(), memory)) return true;
@@ -145,7 +138,7 @@ class Loop {
   }
 
   tests::SpaprContainer container_;
-  tests::NvmeAdmin controller_;
+  tests::NvmeDriver controller_;
   std::vector<std::byte> expected_;
   uint64_t transfers_ = 0;
   uint64_t changes_ = 0;
