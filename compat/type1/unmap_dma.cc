@@ -164,15 +164,11 @@ ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
   return Unmapping(context, space, call, unmap, bitmap).Run();
 }
 
-// The same. Mostly there are no flags, and it is one mapping, exactly: then none is bisected, and
-// version 1 has it unmapped too.
-[[gnu::always_inline]] inline ioas::Result<uint64_t> Unmap(const vfio::ContainerContext& context,
-                                                           ioas::AddressSpace& space,
-                                                           const decode::DecodedCall& call,
-                                                           const abi::DmaUnmap& unmap,
-                                                           const abi::Bitmap& bitmap) {
-  if (unmap.flags != 0) [[unlikely]]
-    return UnmapAny(context, space, call, unmap, bitmap);
+// The same without flags. Mostly it is one mapping, exactly: then none is bisected, and version 1
+// has it unmapped too.
+[[gnu::always_inline]] inline ioas::Result<uint64_t> UnmapPlainly(
+    const vfio::ContainerContext& context, ioas::AddressSpace& space,
+    const decode::DecodedCall& call, const abi::DmaUnmap& unmap) {
   const ioas::MappingIndex::Place place = space.mappings().Find(unmap.iova);
   const auto mapping = ioas::MappingIndex::At(place);
   const bool is_aligned = ((unmap.iova | unmap.size) & (space.page_size() - 1)) == 0;
@@ -181,7 +177,29 @@ ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
     IOAS_RETURN_IF_ERROR(RemoveAt(context, space, place, *mapping));
     return unmap.size;
   }
-  return UnmapAny(context, space, call, unmap, bitmap);
+  return UnmapAny(context, space, call, unmap, {});
+}
+
+// The call with flags. Apart from the one without, which is measurably slower if it has room for a
+// bitmap.
+[[gnu::noinline]] ioas::Result<long> UnmapWithFlags(const vfio::ContainerContext& context,
+                                                    const decode::DecodedCall& call,
+                                                    abi::DmaUnmap unmap) {
+  ioas::Result<abi::Bitmap> bitmap = abi::Bitmap{};
+  if ((unmap.flags & abi::kDmaUnmapFlagGetDirtyBitmap) != 0) {
+    bitmap = CopyInBitmap(call, unmap);
+    if (!bitmap.ok()) return bitmap.error();
+  }
+  {
+    ioas::AddressSpace space = context.space();
+    ioas::AddressSpace::Lock lock(space);
+    IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
+    const ioas::Result<uint64_t> bytes = UnmapAny(context, space, call, unmap, *bitmap);
+    if (!bytes.ok()) return bytes.error();
+    unmap.size = *bytes;
+  }
+  IOAS_RETURN_IF_ERROR(call.CopyOut(unmap));
+  return 0L;
 }
 
 }  // namespace
@@ -190,17 +208,13 @@ ioas::Result<abi::Bitmap> CopyInBitmap(const decode::DecodedCall& call,
                                                        const decode::DecodedCall& call) {
   abi::DmaUnmap unmap;
   IOAS_RETURN_IF_ERROR(call.CopyIn(unmap));
-  abi::Bitmap bitmap = {};
-  if ((unmap.flags & abi::kDmaUnmapFlagGetDirtyBitmap) != 0) [[unlikely]] {
-    const ioas::Result<abi::Bitmap> copied = CopyInBitmap(call, unmap);
-    if (!copied.ok()) return copied.error();
-    bitmap = *copied;
-  }
+  if (unmap.flags != 0) [[unlikely]]
+    return UnmapWithFlags(context, call, unmap);
   {
     ioas::AddressSpace space = context.space();
     ioas::AddressSpace::Lock lock(space);
     IOAS_RETURN_IF_ERROR(CheckStillOpen(context));
-    const ioas::Result<uint64_t> bytes = Unmap(context, space, call, unmap, bitmap);
+    const ioas::Result<uint64_t> bytes = UnmapPlainly(context, space, call, unmap);
     if (!bytes.ok()) return bytes.error();
     unmap.size = *bytes;
   }
